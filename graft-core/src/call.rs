@@ -1,0 +1,337 @@
+//! A call: what is invoked, with what, on whose behalf; and the body that carries its values.
+
+use std::any::Any;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    CallId, Deadline, Fault, FaultCode, InterfaceId, Label, Leaves, MethodId, RunId, Seq, SpanId,
+    ToolMetadata, TraceId, Verdict,
+};
+
+/// W3C trace context of a call, <https://www.w3.org/TR/trace-context/>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceContext {
+    /// The trace.
+    pub trace: TraceId,
+    /// The caller's span.
+    pub span: SpanId,
+    /// The flags byte; bit 0 is "sampled".
+    pub flags: u8,
+}
+
+impl Default for TraceContext {
+    fn default() -> Self {
+        Self { trace: TraceId([0; 16]), span: SpanId([0; 8]), flags: 0 }
+    }
+}
+
+/// Proof of who calls, opaque to the transport. Zeroed on drop; `Debug` shows only that there is one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(Zeroizing<Vec<u8>>);
+
+impl Credential {
+    /// Holds `bytes`.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(Zeroizing::new(bytes.into()))
+    }
+
+    /// The one door to the bytes.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// What travels beside the values.
+#[derive(Clone, Debug)]
+pub struct Metadata {
+    /// Number of the call within its run.
+    pub call: CallId,
+    /// The call on whose behalf this one is made.
+    pub parent: Option<CallId>,
+    /// The run it belongs to.
+    pub run: RunId,
+    /// When the caller stops waiting.
+    pub deadline: Option<Deadline>,
+    /// The trace it belongs to.
+    pub trace: TraceContext,
+    /// Who calls.
+    pub credential: Option<Credential>,
+}
+
+impl Metadata {
+    /// Metadata of call `call` in `run`, without deadline, trace or credential.
+    pub fn new(run: RunId, call: CallId) -> Self {
+        Self { call, parent: None, run, deadline: None, trace: TraceContext::default(), credential: None }
+    }
+}
+
+/// An invocation as a guard sees it, before anything happens.
+///
+/// Values are seen as [`Leaves`]; nothing is serialised for it.
+#[doc(alias = "invocation intent")]
+pub struct Call<'a> {
+    /// What is known of the method.
+    pub tool: &'a ToolMetadata,
+    /// Ids, deadline, trace, credential.
+    pub meta: &'a Metadata,
+    /// The arguments: one value whose members are the arguments by name.
+    pub args: &'a (dyn Leaves + Sync),
+    /// What guards made of the call so far.
+    pub state: CallState,
+}
+
+/// What guards made of a call; it outlives the arguments.
+#[derive(Clone, Debug, Default)]
+pub struct CallState {
+    label: Label,
+    /// The verdict, once a guard gave one.
+    pub verdict: Option<Verdict>,
+    /// The record of the intent, once it is written.
+    pub intent: Option<Seq>,
+}
+
+impl CallState {
+    /// The label of the arguments: what the host said of them joined with what guards found.
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+}
+
+impl<'a> Call<'a> {
+    /// A call of `tool` with `args`, whose label so far is the host's default.
+    pub fn new(tool: &'a ToolMetadata, meta: &'a Metadata, args: &'a (dyn Leaves + Sync)) -> Self {
+        Self { tool, meta, args, state: CallState::default() }
+    }
+
+    /// A call whose arguments are a JSON object, for tools that are closures over JSON.
+    #[cfg(feature = "json")]
+    pub fn from_json(tool: &'a ToolMetadata, meta: &'a Metadata, args: &'a serde_json::Value) -> Self {
+        Self::new(tool, meta, args)
+    }
+
+    /// The label of the arguments so far.
+    pub fn label(&self) -> &Label {
+        self.state.label()
+    }
+
+    /// Joins `by` in. There is no way back.
+    pub fn raise(&mut self, by: &Label) {
+        self.state.label = self.state.label.join(by);
+    }
+}
+
+/// What came back, as a guard sees it.
+#[derive(Clone, Copy)]
+pub enum Outcome<'a> {
+    /// The method's value.
+    Value(&'a (dyn Leaves + Sync)),
+    /// The method's own error.
+    DomainError(&'a (dyn Leaves + Sync)),
+    /// No value.
+    Fault(&'a Fault),
+}
+
+/// What came back, with the label under which the caller will see it.
+pub struct Reply<'a> {
+    /// Value, error or fault.
+    pub outcome: Outcome<'a>,
+    label: Label,
+}
+
+impl<'a> Reply<'a> {
+    /// A reply under `label`.
+    pub fn new(outcome: Outcome<'a>, label: Label) -> Self {
+        Self { outcome, label }
+    }
+
+    /// The label so far.
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
+    /// Joins `by` in. There is no way back.
+    pub fn raise(&mut self, by: &Label) {
+        self.label = self.label.join(by);
+    }
+}
+
+/// A value that can be an argument list, a result or a typed error: it can be walked and it can be encoded.
+pub trait Payload: Leaves + Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Leaves + Serialize + DeserializeOwned + Send + Sync + 'static> Payload for T {}
+
+/// Whether encoded bytes have the described shape; run before serde sees them.
+pub type ShapeCheck = fn(&[u8]) -> Result<(), Malformed>;
+
+/// Encoded bytes do not have the described shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes do not have the described shape")]
+pub struct Malformed;
+
+/// One method as both ends know it: ids, metadata, and how to check its encoded values.
+#[derive(Debug)]
+pub struct Method {
+    /// The contract that it is part of.
+    pub interface: InterfaceId,
+    /// What the wire calls it.
+    pub id: MethodId,
+    /// What guards know of it.
+    pub tool: ToolMetadata,
+    /// Checks encoded arguments.
+    pub check_args: ShapeCheck,
+    /// Checks an encoded result.
+    pub check_ok: ShapeCheck,
+    /// Checks an encoded typed error.
+    pub check_err: ShapeCheck,
+}
+
+/// Whether an encoded reply holds the method's value or its own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// The value.
+    Ok,
+    /// The method's own error.
+    Err,
+}
+
+/// The values of one call in the frame of whoever makes it. Nothing is copied while both ends are Rust.
+///
+/// A channel that stays in the process hands it to the dispatcher as it is ([`Body::Typed`]); one
+/// that leaves encodes the arguments and decodes the reply.
+pub struct Slot<A, R, E> {
+    method: &'static Method,
+    args: Option<A>,
+    outcome: Option<Result<R, E>>,
+}
+
+impl<A: Payload, R: Payload, E: Payload> Slot<A, R, E> {
+    /// A call of `method` with `args`.
+    pub fn new(method: &'static Method, args: A) -> Self {
+        Self { method, args: Some(args), outcome: None }
+    }
+
+    /// Takes the arguments; the dispatcher does, once.
+    pub fn take_args(&mut self) -> Option<A> {
+        self.args.take()
+    }
+
+    /// The arguments while nobody took them.
+    pub fn args(&self) -> Option<&A> {
+        self.args.as_ref()
+    }
+
+    /// Sets what the method returned; the dispatcher does.
+    pub fn set_outcome(&mut self, outcome: Result<R, E>) {
+        self.outcome = Some(outcome);
+    }
+
+    /// What came back, while it is still here.
+    pub fn outcome(&self) -> Option<Outcome<'_>> {
+        Some(match self.outcome.as_ref()? {
+            Ok(value) => Outcome::Value(value),
+            Err(error) => Outcome::DomainError(error),
+        })
+    }
+
+    /// Takes what came back.
+    pub fn into_outcome(self) -> Option<Result<R, E>> {
+        self.outcome
+    }
+}
+
+/// A [`Slot`] with its types erased, for channels.
+pub trait TypedBody: Send {
+    /// The slot itself, for a dispatcher in the same process built from the same types.
+    fn as_any(&mut self) -> &mut dyn Any;
+
+    /// Appends the encoded arguments.
+    ///
+    /// # Errors
+    /// [`FaultCode::InvalidArgument`] if a value cannot be encoded.
+    fn encode_args(&self, out: &mut Vec<u8>) -> Result<(), FaultCode>;
+
+    /// Checks and decodes an encoded reply.
+    ///
+    /// # Errors
+    /// [`FaultCode::InvalidReply`] if it has not the described shape.
+    fn decode_reply(&mut self, kind: ReplyKind, bytes: &[u8]) -> Result<(), FaultCode>;
+}
+
+impl<A: Payload, R: Payload, E: Payload> TypedBody for Slot<A, R, E> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn encode_args(&self, out: &mut Vec<u8>) -> Result<(), FaultCode> {
+        let args = self.args.as_ref().ok_or(FaultCode::InvalidArgument)?;
+        encode_into(args, out).map_err(|Malformed| FaultCode::InvalidArgument)
+    }
+
+    fn decode_reply(&mut self, kind: ReplyKind, bytes: &[u8]) -> Result<(), FaultCode> {
+        let outcome = match kind {
+            ReplyKind::Ok => decode(bytes, self.method.check_ok).map(Ok),
+            ReplyKind::Err => decode(bytes, self.method.check_err).map(Err),
+        };
+        self.outcome = Some(outcome.map_err(|Malformed| FaultCode::InvalidReply)?);
+        Ok(())
+    }
+}
+
+/// Appends `value` in postcard's encoding.
+///
+/// # Errors
+/// [`Malformed`] if serde refuses the value.
+pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    *out = postcard::to_extend(value, std::mem::take(out)).map_err(|_| Malformed)?;
+    Ok(())
+}
+
+/// Checks `bytes` against the described shape, then decodes them, then insists that nothing is left.
+///
+/// # Errors
+/// [`Malformed`] at whichever step fails.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8], check: ShapeCheck) -> Result<T, Malformed> {
+    check(bytes)?;
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| Malformed)?;
+    if rest.is_empty() { Ok(value) } else { Err(Malformed) }
+}
+
+/// The values of a call that came in over a wire.
+#[derive(Debug)]
+pub struct EncodedBody<'a> {
+    /// The encoded arguments.
+    pub args: &'a [u8],
+    /// Where the dispatcher appends the encoded reply.
+    pub reply: &'a mut Vec<u8>,
+    /// What the dispatcher says the reply is.
+    pub kind: ReplyKind,
+}
+
+/// The values of a call as they reach a dispatcher.
+pub enum Body<'a> {
+    /// Rust values of a caller in the same process.
+    Typed(&'a mut dyn TypedBody),
+    /// Bytes from a wire.
+    Encoded(EncodedBody<'a>),
+}
+
+/// A call on its way through a channel.
+pub struct Request<'a> {
+    /// The contract that the caller was built from.
+    pub interface: InterfaceId,
+    /// The method.
+    pub method: MethodId,
+    /// What travels beside the values.
+    pub meta: &'a Metadata,
+    /// The label of the arguments together.
+    pub label: &'a Label,
+}

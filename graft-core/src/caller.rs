@@ -1,0 +1,190 @@
+//! The caller's end: interceptors around a channel.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::{
+    Call, CallError, CallId, CallState, Channel, Clock, Credential, Deadline, Done, Fault, FaultCode,
+    Interceptor, Label, Labeled, Metadata, Method, Outcome, Payload, Reply, Request, RunId, Slot, SpanId,
+    TraceContext, TraceId,
+};
+
+/// Makes calls through a channel, each one past the same interceptors. Generated clients hold one.
+///
+/// Cheap to clone; clones share the run and its numbering.
+#[derive(Clone)]
+pub struct Caller {
+    channel: Arc<dyn Channel>,
+    interceptors: Arc<[Arc<dyn Interceptor>]>,
+    clock: Arc<dyn Clock>,
+    run: RunId,
+    next: Arc<AtomicU64>,
+    timeout: Option<Duration>,
+    credential: Option<Credential>,
+    label: Label,
+}
+
+impl Caller {
+    /// A caller over `channel` for the calls of `run`, without interceptors.
+    pub fn new(channel: Arc<dyn Channel>, clock: Arc<dyn Clock>, run: RunId) -> Self {
+        Self {
+            channel,
+            interceptors: Arc::new([]),
+            clock,
+            run,
+            next: Arc::default(),
+            timeout: None,
+            credential: None,
+            label: Label::default(),
+        }
+    }
+
+    /// The same with these interceptors, outermost first.
+    #[must_use]
+    pub fn with_interceptors(self, interceptors: impl Into<Arc<[Arc<dyn Interceptor>]>>) -> Self {
+        Self { interceptors: interceptors.into(), ..self }
+    }
+
+    /// The same, each call bounded to `timeout`.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The same, each call with `credential`.
+    #[must_use]
+    pub fn with_credential(self, credential: Credential) -> Self {
+        Self { credential: Some(credential), ..self }
+    }
+
+    /// The same, the arguments of each call under at least `label`: what the host knows of them.
+    #[must_use]
+    pub fn with_argument_label(self, label: &Label) -> Self {
+        Self { label: self.label.join(label), ..self }
+    }
+
+    /// The run whose calls these are.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Calls `method` with `args`.
+    ///
+    /// The value comes back under the join of what the method declares and what the receiver added.
+    ///
+    /// # Errors
+    /// [`CallError::Domain`] with the method's own error, or [`CallError::Fault`].
+    pub async fn call<A, R, E>(&self, method: &'static Method, args: A) -> Result<Labeled<R>, CallError<E>>
+    where
+        A: Payload,
+        R: Payload,
+        E: Payload,
+    {
+        let meta = self.metadata();
+        let mut slot = Slot::<A, R, E>::new(method, args);
+        let mut pending = Pending { caller: self, method, meta: &meta, state: CallState::default(), ran: 0 };
+        let sent = match pending.before(&slot) {
+            Ok(()) => self.send(method, &meta, pending.state.label(), &mut slot).await,
+            Err(fault) => Err(fault),
+        };
+        let label = pending.after(&sent, &slot)?;
+        match slot.into_outcome() {
+            Some(Ok(value)) => Ok(Labeled::new(value, label)),
+            Some(Err(error)) => Err(CallError::Domain(Labeled::new(error, label))),
+            None => Err(Fault::new(FaultCode::Internal, meta.trace.trace).into()),
+        }
+    }
+
+    async fn send<A: Payload, R: Payload, E: Payload>(
+        &self,
+        method: &'static Method,
+        meta: &Metadata,
+        label: &Label,
+        slot: &mut Slot<A, R, E>,
+    ) -> Result<Label, Fault> {
+        if !self.channel.clearance().admits(label) {
+            return Err(Fault::new(FaultCode::ClearanceExceeded, meta.trace.trace));
+        }
+        let request = Request { interface: method.interface, method: method.id, meta, label };
+        self.channel.call(request, slot).await
+    }
+
+    fn metadata(&self) -> Metadata {
+        let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
+        let mut meta = Metadata::new(self.run, call);
+        meta.deadline = self.timeout.map(|timeout| Deadline::after(&*self.clock, timeout));
+        meta.credential = self.credential.clone();
+        // A run is a trace, a call a span of it; span 0 would mean absent.
+        meta.trace =
+            TraceContext { trace: TraceId(self.run.0), span: SpanId((call.0 + 1).to_be_bytes()), flags: 0 };
+        meta
+    }
+}
+
+/// A call between `before` and `after`. Dropped in between, it was cancelled, and the interceptors are told.
+struct Pending<'a> {
+    caller: &'a Caller,
+    method: &'static Method,
+    meta: &'a Metadata,
+    state: CallState,
+    /// How many interceptors saw the call.
+    ran: usize,
+}
+
+impl Pending<'_> {
+    fn before<A: Payload, R: Payload, E: Payload>(&mut self, slot: &Slot<A, R, E>) -> Result<(), Fault> {
+        let Some(args) = slot.args() else {
+            return Err(Fault::new(FaultCode::Internal, self.meta.trace.trace));
+        };
+        let mut call = Call::new(&self.method.tool, self.meta, args);
+        call.raise(&self.caller.label);
+        let mut result = Ok(());
+        for interceptor in &*self.caller.interceptors {
+            self.ran += 1;
+            result = interceptor.before(&mut call);
+            if result.is_err() {
+                break;
+            }
+        }
+        self.state = call.state;
+        result
+    }
+
+    /// Tells the interceptors how the call ended; the label is that under which the caller sees the reply.
+    fn after<A: Payload, R: Payload, E: Payload>(
+        &mut self,
+        sent: &Result<Label, Fault>,
+        slot: &Slot<A, R, E>,
+    ) -> Result<Label, Fault> {
+        let declared = self.method.tool.output_label();
+        let lost = Fault::new(FaultCode::Internal, self.meta.trace.trace);
+        match sent {
+            Ok(received) => {
+                let outcome = slot.outcome().unwrap_or(Outcome::Fault(&lost));
+                self.finish(Reply::new(outcome, declared.join(received)))
+            }
+            Err(fault) => self.finish(Reply::new(Outcome::Fault(fault), declared)).and(Err(fault.clone())),
+        }
+    }
+
+    fn finish(&mut self, mut reply: Reply<'_>) -> Result<Label, Fault> {
+        let done = Done { tool: &self.method.tool, meta: self.meta, state: &self.state };
+        let ran = std::mem::take(&mut self.ran);
+        let mut result = Ok(());
+        for interceptor in self.caller.interceptors[..ran].iter().rev() {
+            result = result.and(interceptor.after(&done, &mut reply));
+        }
+        result.map(|()| reply.label().clone())
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if self.ran > 0 {
+            let fault = Fault::new(FaultCode::Cancelled, self.meta.trace.trace);
+            // The caller is gone; whom to tell is the interceptors' concern.
+            let _ = self.finish(Reply::new(Outcome::Fault(&fault), self.method.tool.output_label()));
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! Values seen as leaves, without serialising them.
+//!
+//! A guard walks the arguments of a call, and a ledger walks what came back, as `(path, leaf)` pairs.
+//! The `Describe` derive writes [`Leaves`] for the user's types; here it is for the standard ones and,
+//! with the feature `json`, for `serde_json::Value`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+/// One step of a [`Path`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Segment<'a> {
+    /// A field of a struct, an argument's name, or a key of a JSON object or map.
+    Key(&'a str),
+    /// A position in a list, array or tuple.
+    Index(usize),
+}
+
+/// Where a leaf stands: a chain of steps on the stack, so that walking allocates nothing.
+#[derive(Clone, Copy)]
+pub struct Path<'a> {
+    step: Option<(&'a Path<'a>, Segment<'a>)>,
+}
+
+impl<'a> Path<'a> {
+    /// The whole value.
+    pub const ROOT: Path<'static> = Path { step: None };
+
+    /// The path one `segment` further in.
+    pub fn join(&'a self, segment: Segment<'a>) -> Path<'a> {
+        Path { step: Some((self, segment)) }
+    }
+
+    /// The path one key further in.
+    pub fn key(&'a self, key: &'a str) -> Path<'a> {
+        self.join(Segment::Key(key))
+    }
+
+    /// The path one position further in.
+    pub fn index(&'a self, index: usize) -> Path<'a> {
+        self.join(Segment::Index(index))
+    }
+
+    /// The last step and the path before it; `None` at the root.
+    pub fn split_last(&self) -> Option<(&'a Path<'a>, Segment<'a>)> {
+        self.step
+    }
+
+    /// The first step: the argument's name, when the leaf belongs to a call.
+    pub fn first(&self) -> Option<Segment<'a>> {
+        let (mut parent, mut segment) = self.step?;
+        while let Some((grandparent, above)) = parent.step {
+            (parent, segment) = (grandparent, above);
+        }
+        Some(segment)
+    }
+}
+
+/// The normalised form of RFC 9535, section 2.7: `$['recipients'][0]`.
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((parent, segment)) = self.step else { return f.write_str("$") };
+        parent.fmt(f)?;
+        match segment {
+            Segment::Index(index) => write!(f, "[{index}]"),
+            Segment::Key(key) => {
+                f.write_str("['")?;
+                for c in key.chars() {
+                    match c {
+                        '\'' => f.write_str("\\'")?,
+                        '\\' => f.write_str("\\\\")?,
+                        '\u{8}' => f.write_str("\\b")?,
+                        '\t' => f.write_str("\\t")?,
+                        '\n' => f.write_str("\\n")?,
+                        '\u{c}' => f.write_str("\\f")?,
+                        '\r' => f.write_str("\\r")?,
+                        c if (c as u32) < 0x20 => write!(f, "\\u{:04x}", c as u32)?,
+                        c => write!(f, "{c}")?,
+                    }
+                }
+                f.write_str("']")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A value without parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Leaf<'a> {
+    /// Text.
+    Str(&'a str),
+    /// A signed number.
+    Int(i128),
+    /// An unsigned number.
+    Uint(u128),
+    /// A floating-point number.
+    Float(f64),
+    /// A truth value.
+    Bool(bool),
+    /// Bytes that are not text.
+    Bytes(&'a [u8]),
+    /// The name of an enum's variant: fixed by the type, not by whoever sent the value.
+    Variant(&'a str),
+    /// A key of a map or JSON object; its path is that of the member.
+    Key(&'a str),
+    /// Nothing: an absent option, a JSON null, or a container without members.
+    Empty,
+}
+
+/// Takes the leaves of a value, in order.
+pub type Visit<'v> = dyn FnMut(&Path<'_>, Leaf<'_>) + 'v;
+
+/// A value whose leaves can be walked. Derived beside `Describe`; users may implement it.
+///
+/// ```
+/// use graft_core::{Leaf, Leaves, Path};
+/// let mut seen = Vec::new();
+/// vec!["a".to_owned()].visit(&Path::ROOT, &mut |path, leaf| seen.push((path.to_string(), leaf == Leaf::Str("a"))));
+/// assert_eq!(seen, [("$[0]".to_owned(), true)]);
+/// ```
+pub trait Leaves {
+    /// Calls `visit` with each leaf, under `path`.
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>);
+}
+
+macro_rules! leaf {
+    ($($type:ty => $variant:ident),* $(,)?) => {$(
+        impl Leaves for $type {
+            fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+                visit(path, Leaf::$variant((*self).into()));
+            }
+        }
+    )*};
+}
+
+leaf! {
+    i8 => Int, i16 => Int, i32 => Int, i64 => Int, i128 => Int,
+    u8 => Uint, u16 => Uint, u32 => Uint, u64 => Uint, u128 => Uint,
+    f32 => Float, f64 => Float, bool => Bool,
+}
+
+impl Leaves for str {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Str(self));
+    }
+}
+
+impl Leaves for String {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Str(self));
+    }
+}
+
+impl Leaves for char {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Str(self.encode_utf8(&mut [0; 4])));
+    }
+}
+
+impl Leaves for () {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Empty);
+    }
+}
+
+impl Leaves for std::convert::Infallible {
+    fn visit(&self, _: &Path<'_>, _: &mut Visit<'_>) {
+        match *self {}
+    }
+}
+
+impl Leaves for Duration {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Float(self.as_secs_f64()));
+    }
+}
+
+impl<T: Leaves + ?Sized> Leaves for &T {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        (**self).visit(path, visit);
+    }
+}
+
+impl<T: Leaves + ?Sized> Leaves for Box<T> {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        (**self).visit(path, visit);
+    }
+}
+
+impl<T: Leaves> Leaves for Option<T> {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        match self {
+            Some(value) => value.visit(path, visit),
+            None => visit(path, Leaf::Empty),
+        }
+    }
+}
+
+impl<T: Leaves, E: Leaves> Leaves for Result<T, E> {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        match self {
+            Ok(value) => value.visit(path, visit),
+            Err(error) => error.visit(path, visit),
+        }
+    }
+}
+
+impl<T: Leaves> Leaves for [T] {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        if self.is_empty() {
+            visit(path, Leaf::Empty);
+        }
+        for (i, value) in self.iter().enumerate() {
+            value.visit(&path.index(i), visit);
+        }
+    }
+}
+
+impl<T: Leaves> Leaves for Vec<T> {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        self.as_slice().visit(path, visit);
+    }
+}
+
+impl<T: Leaves, const N: usize> Leaves for [T; N] {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        self.as_slice().visit(path, visit);
+    }
+}
+
+macro_rules! map {
+    ($($map:ident),*) => {$(
+        impl<K: fmt::Display, V: Leaves> Leaves for $map<K, V> {
+            fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+                if self.is_empty() {
+                    visit(path, Leaf::Empty);
+                }
+                for (key, value) in self {
+                    let key = key.to_string();
+                    let path = path.key(&key);
+                    visit(&path, Leaf::Key(&key));
+                    value.visit(&path, visit);
+                }
+            }
+        }
+    )*};
+}
+
+map!(BTreeMap, HashMap);
+
+macro_rules! tuple {
+    ($($name:ident . $index:tt),+) => {
+        impl<$($name: Leaves),+> Leaves for ($($name,)+) {
+            fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+                $(self.$index.visit(&path.index($index), visit);)+
+            }
+        }
+    };
+}
+
+tuple!(A.0);
+tuple!(A.0, B.1);
+tuple!(A.0, B.1, C.2);
+tuple!(A.0, B.1, C.2, D.3);
+tuple!(A.0, B.1, C.2, D.3, E.4);
+tuple!(A.0, B.1, C.2, D.3, E.4, F.5);
+
+#[cfg(feature = "json")]
+impl Leaves for serde_json::Value {
+    /// Recurses as deep as the value; `serde_json` parses at most 128 levels.
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        use serde_json::Value;
+        match self {
+            Value::Null => visit(path, Leaf::Empty),
+            Value::Bool(value) => visit(path, Leaf::Bool(*value)),
+            Value::String(value) => visit(path, Leaf::Str(value)),
+            Value::Number(number) => visit(
+                path,
+                match (number.as_i64(), number.as_u64()) {
+                    (Some(value), _) => Leaf::Int(value.into()),
+                    (None, Some(value)) => Leaf::Uint(value.into()),
+                    (None, None) => Leaf::Float(number.as_f64().unwrap_or(f64::NAN)),
+                },
+            ),
+            Value::Array(values) => values.visit(path, visit),
+            Value::Object(members) => {
+                if members.is_empty() {
+                    visit(path, Leaf::Empty);
+                }
+                for (key, value) in members {
+                    let path = path.key(key);
+                    visit(&path, Leaf::Key(key));
+                    value.visit(&path, visit);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(value: &dyn Leaves) -> Vec<String> {
+        let mut all = Vec::new();
+        value.visit(&Path::ROOT, &mut |path, leaf| all.push(format!("{path} {leaf:?}")));
+        all
+    }
+
+    #[test]
+    fn containers_name_their_members_and_empty_ones_still_show() {
+        let map = BTreeMap::from([("it's", vec![Some(1_u8), None])]);
+        assert_eq!(
+            paths(&map),
+            [r#"$['it\'s'] Key("it's")"#, r"$['it\'s'][0] Uint(1)", r"$['it\'s'][1] Empty"]
+        );
+        assert_eq!(paths(&Vec::<u8>::new()), ["$ Empty"]);
+        assert_eq!(paths(&("a".to_owned(), 'b')), [r#"$[0] Str("a")"#, r#"$[1] Str("b")"#]);
+    }
+
+    #[test]
+    fn the_first_step_of_a_path_is_the_arguments_name() {
+        let (to, second) = (Path::ROOT.key("to"), 2);
+        let leaf = to.index(second);
+        assert_eq!(leaf.first(), Some(Segment::Key("to")));
+        assert_eq!(Path::ROOT.first(), None);
+    }
+
+    #[test]
+    fn control_characters_in_keys_are_escaped_as_rfc_9535_says() {
+        assert_eq!(Path::ROOT.key("a\nb\u{b}\\").to_string(), r"$['a\nb\u000b\\']");
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn json_walks_like_the_typed_value() {
+        let value: serde_json::Value = serde_json::from_str(r#"{"to":["x",1.5,-2],"n":null}"#).expect("JSON");
+        assert_eq!(
+            paths(&value),
+            [
+                r#"$['n'] Key("n")"#,
+                "$['n'] Empty",
+                r#"$['to'] Key("to")"#,
+                r#"$['to'][0] Str("x")"#,
+                "$['to'][1] Float(1.5)",
+                "$['to'][2] Int(-2)",
+            ]
+        );
+    }
+}

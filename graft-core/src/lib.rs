@@ -1,0 +1,45 @@
+//! Labels, the taint ledger, the call, and the traits at which the graft crates meet.
+//!
+//! No I/O, no async runtime and no clock of its own: bytes, time and randomness come in as arguments.
+//!
+//! ```
+//! use graft_core::{Label, Origin, Sensitivity, Trust};
+//! let page = Label::untrusted(Origin::WEB_SEARCH);
+//! let balance = Label::of(Origin::TOOL).with_sensitivity(Sensitivity::Secret);
+//! assert_eq!(page.join(&balance).trust(), Trust::Untrusted);
+//! ```
+
+mod call;
+mod caller;
+mod clearance;
+mod clock;
+mod fault;
+mod id;
+mod interceptor;
+mod invoke;
+mod key;
+mod label;
+pub mod labeled;
+mod leaf;
+mod record;
+pub mod tool;
+mod verdict;
+
+pub use call::{
+    Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload, Reply,
+    ReplyKind, Request, ShapeCheck, Slot, TraceContext, TypedBody, decode, encode_into,
+};
+pub use caller::Caller;
+pub use clearance::{Acceptable, Clearance, Payload as ProviderPayload, ProviderClearance, RowKind, Tagged};
+pub use clock::{Clock, Deadline, ManualClock, Timestamp};
+pub use fault::{Blame, CallError, Fault, FaultCode};
+pub use id::{CallId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
+pub use interceptor::{CallRecorder, DeadlineCheck, Done, Interceptor};
+pub use invoke::{Channel, Invoke, Router};
+pub use key::{MIN_KEY_LEN, WeakKey, check_key};
+pub use label::{Label, Origin, Origins, Sensitivity, TaintLabel, Trust};
+pub use labeled::{Door, Labeled, Receipt};
+pub use leaf::{Leaf, Leaves, Path, Segment, Visit};
+pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
+pub use tool::{Effect, Exfil, OutputTrust, RecordRule, Role, ToolMetadata};
+pub use verdict::{Decision, Evidence, Signal, Source, Verdict};

@@ -1,0 +1,129 @@
+//! What a guard says of a call: plain data, without any byte of the call's values.
+
+use std::ops::Range;
+
+use serde::Serialize;
+
+use crate::{CallId, Name};
+
+/// What a data-flow guard noticed. The words are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signal {
+    /// A span of untrusted text is carried into a sink.
+    UntrustedToSink,
+    /// Secret text is carried into a sink outside the process.
+    SecretToSink,
+    /// A destination, target, credential or command whose value nobody trusted named.
+    UntrustedAuthority,
+    /// The user asked for nothing that this call does.
+    UnrequestedEffect,
+    /// Untrusted content, private data and a way out meet in one run.
+    LethalTrifecta,
+    /// Strict: any sink after untrusted content.
+    DerivedTaint,
+}
+
+impl Signal {
+    /// Every signal, in the order of the documentation.
+    pub const ALL: [Self; 6] = [
+        Self::UntrustedToSink,
+        Self::SecretToSink,
+        Self::UntrustedAuthority,
+        Self::UnrequestedEffect,
+        Self::LethalTrifecta,
+        Self::DerivedTaint,
+    ];
+
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UntrustedToSink => "untrusted-to-sink",
+            Self::SecretToSink => "secret-to-sink",
+            Self::UntrustedAuthority => "untrusted-authority",
+            Self::UnrequestedEffect => "unrequested-effect",
+            Self::LethalTrifecta => "lethal-trifecta",
+            Self::DerivedTaint => "derived-taint",
+        }
+    }
+}
+
+/// What is to happen with the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It goes through. Signals may be listed as findings.
+    Allow,
+    /// It goes through, and would have been stopped in `enforce`.
+    Flag,
+    /// It goes through because the host declassified the sink; the signals that were overridden are listed.
+    Declassify,
+    /// A person is to decide.
+    Ask,
+    /// It does not happen.
+    Block,
+}
+
+impl Decision {
+    /// The stable word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Flag => "flag",
+            Self::Declassify => "declassify",
+            Self::Ask => "ask",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// Where a value was first seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// What the user typed.
+    Prompt,
+    /// What the operator said.
+    Operator,
+    /// The result of a call of this run, and the tool that gave it.
+    Call(CallId, Name),
+    /// Nowhere in this run.
+    Unknown,
+}
+
+/// One reason for a verdict: which argument, where its value came from, which rule. No bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The signal it speaks for.
+    pub signal: Signal,
+    /// The rule within the signal, a stable word.
+    pub rule: &'static str,
+    /// The argument's path as RFC 9535 normalises it; `$` for the call as a whole.
+    pub arg: String,
+    /// Byte offsets within the leaf as given, half-open; the whole leaf where no narrower span is known.
+    pub range: Range<usize>,
+    /// Where the value came from.
+    pub source: Source,
+    /// The decoders that were undone, outermost first.
+    pub views: Vec<&'static str>,
+}
+
+/// A guard's answer for one call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What is to happen.
+    pub decision: Decision,
+    /// What was noticed, without repetition.
+    pub signals: Vec<Signal>,
+    /// Why.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Verdict {
+    /// Nothing to say against the call.
+    pub const ALLOW: Self = Self { decision: Decision::Allow, signals: Vec::new(), evidence: Vec::new() };
+
+    /// Whether the call may happen now.
+    pub fn lets_through(&self) -> bool {
+        matches!(self.decision, Decision::Allow | Decision::Flag | Decision::Declassify)
+    }
+}

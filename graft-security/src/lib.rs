@@ -1,0 +1,1 @@
+//! The data-flow policy and the interceptors that apply it.

@@ -1,0 +1,1 @@
+//! Carries calls: in-process and over TCP.

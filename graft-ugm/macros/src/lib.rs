@@ -1,0 +1,1 @@
+//! The interface attribute and the Describe derive of graft-ugm.

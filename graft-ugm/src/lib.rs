@@ -1,0 +1,1 @@
+//! The Unified Graft Model: an impl block becomes a described interface.
