@@ -182,6 +182,12 @@ impl Leaves for Duration {
     }
 }
 
+impl Leaves for crate::Timestamp {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Uint(self.0.into()));
+    }
+}
+
 impl<T: Leaves + ?Sized> Leaves for &T {
     fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
         (**self).visit(path, visit);

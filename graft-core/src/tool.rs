@@ -162,7 +162,7 @@ pub struct RecordRule {
     /// What such a record is worth.
     pub trust: OutputTrust,
     /// A field that maps writers to permissions: the rule holds only if it grants nobody else writing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)] // never skipped when absent: postcard could not read what follows
     pub no_other_writer: Option<String>,
 }
 
