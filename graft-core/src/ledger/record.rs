@@ -1,0 +1,142 @@
+//! Cuts an output into pieces of one trust each: by tool, by field, by record.
+
+use std::collections::HashSet;
+
+use super::hash::LedgerKey;
+use crate::{Leaf, Leaves, OutputTrust, Path, Segment, ToolMetadata, Trust};
+
+/// A piece of an output on its way into the ledger.
+pub(super) struct Piece<'a> {
+    pub(super) text: &'a str,
+    pub(super) trust: Trust,
+    /// Whether a field or record rule says so, and not the tool as a whole.
+    pub(super) by_rule: bool,
+    /// Whether it stands in a field that holds credentials.
+    pub(super) credential: bool,
+}
+
+/// Calls `emit` with each piece of text in `output`.
+pub(super) fn pieces(
+    key: &LedgerKey,
+    tool: &ToolMetadata,
+    is_own: &dyn Fn(&str) -> bool,
+    output: &dyn Leaves,
+    emit: &mut dyn FnMut(Piece<'_>),
+) {
+    let mut labels =
+        Labels { key, tool, is_own, records: HashSet::new(), own: HashSet::new(), shared: HashSet::new() };
+    if !tool.fields.is_empty() {
+        output.visit(&Path::ROOT, &mut |path, leaf| labels.learn(path, leaf));
+    }
+    output.visit(&Path::ROOT, &mut |path, leaf| labels.cut(path, leaf, emit));
+}
+
+/// What is known of the records in an output. A record is an object with a field that the tool labels;
+/// it is known by the hash of its path.
+struct Labels<'a> {
+    key: &'a LedgerKey,
+    tool: &'a ToolMetadata,
+    is_own: &'a dyn Fn(&str) -> bool,
+    records: HashSet<u64>,
+    /// Records whose rule (by position) names the user as owner.
+    own: HashSet<(u64, usize)>,
+    /// Records that grant writing to somebody else.
+    shared: HashSet<(u64, usize)>,
+}
+
+const DOMAIN: u64 = 0x7061_7468;
+
+impl Labels<'_> {
+    /// Each step of `path` with the hash of the object that it is a step out of, outermost first.
+    fn steps<'p>(&self, path: &Path<'p>) -> Vec<(u64, Segment<'p>)> {
+        let mut segments = Vec::new();
+        let mut rest = path.split_last();
+        while let Some((parent, segment)) = rest {
+            segments.push(segment);
+            rest = parent.split_last();
+        }
+        let mut state = 0;
+        let step = |segment| {
+            let object = state;
+            let hash = match segment {
+                Segment::Key(name) => self.key.text(DOMAIN, name.as_bytes()),
+                Segment::Index(index) => self.key.text(DOMAIN + 1, &(index as u64).to_le_bytes()),
+            };
+            state = self.key.extend(state, hash);
+            (object, segment)
+        };
+        segments.into_iter().rev().map(step).collect()
+    }
+
+    fn learn(&mut self, path: &Path<'_>, leaf: Leaf<'_>) {
+        let steps = self.steps(path);
+        for (at, &(object, segment)) in steps.iter().enumerate() {
+            let Segment::Key(name) = segment else { continue };
+            if self.tool.fields.contains_key(name) {
+                self.records.insert(object);
+            }
+            for (number, rule) in self.tool.records.iter().enumerate() {
+                let is_last = at + 1 == steps.len();
+                if is_last && rule.field == name && with_text(leaf, self.is_own) == Some(true) {
+                    self.own.insert((object, number));
+                }
+                let grant = steps.get(at + 1).map(|&(_, segment)| segment);
+                if let (Some(field), Some(Segment::Key(who))) = (&rule.no_other_writer, grant)
+                    && field == name
+                    && !(self.is_own)(who)
+                    && matches!(leaf, Leaf::Str(may) | Leaf::Variant(may) if may.contains('w'))
+                {
+                    self.shared.insert((object, number));
+                }
+            }
+        }
+    }
+
+    fn cut(&self, path: &Path<'_>, leaf: Leaf<'_>, emit: &mut dyn FnMut(Piece<'_>)) {
+        let steps = self.steps(path);
+        let record = steps.iter().position(|(object, _)| self.records.contains(object));
+        let is_key = matches!(leaf, Leaf::Key(_));
+        if is_key && record.is_some_and(|at| at + 1 == steps.len()) {
+            return; // the names of a record's own fields are the tool's, not data
+        }
+        let rule = record.and_then(|at| self.rule(steps[at]));
+        let trust = rule.unwrap_or(self.tool.trust);
+        let credential = steps.iter().any(|&(_, segment)| {
+            matches!(segment, Segment::Key(name) if self.tool.credentials.iter().any(|field| field == name))
+        });
+        let emit_text = &mut |text: &str| {
+            let trust = trust.resolve(text).max(self.tool.origin.trust());
+            emit(Piece { text, trust, by_rule: rule.is_some(), credential: credential && !is_key });
+        };
+        match leaf {
+            // A catalogue printed as text is one fact a line.
+            Leaf::Str(text) if trust == OutputTrust::Structured && steps.is_empty() => {
+                text.split('\n').for_each(emit_text);
+            }
+            leaf => {
+                with_text(leaf, |text| emit_text(text));
+            }
+        }
+    }
+
+    /// What the record's rules or the field's label say.
+    fn rule(&self, (object, segment): (u64, Segment<'_>)) -> Option<OutputTrust> {
+        let holds =
+            |number: usize| self.own.contains(&(object, number)) && !self.shared.contains(&(object, number));
+        let whole = self.tool.records.iter().enumerate().find(|&(number, _)| holds(number));
+        let Segment::Key(name) = segment else { return None };
+        whole.map(|(_, rule)| rule.trust).or_else(|| self.tool.fields.get(name).copied())
+    }
+}
+
+/// Calls `f` with the leaf as text, if it is one that somebody could have chosen.
+pub(super) fn with_text<T>(leaf: Leaf<'_>, f: impl FnOnce(&str) -> T) -> Option<T> {
+    match leaf {
+        Leaf::Str(text) | Leaf::Key(text) => Some(f(text)),
+        Leaf::Int(number) => Some(f(&number.to_string())),
+        Leaf::Uint(number) => Some(f(&number.to_string())),
+        Leaf::Float(number) => Some(f(&number.to_string())),
+        Leaf::Bytes(bytes) => Some(f(&String::from_utf8_lossy(bytes))),
+        Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => None,
+    }
+}

@@ -1,0 +1,235 @@
+//! Whole values: was this name, address, number or id said before, by whom, as a value of its own?
+//!
+//! Recorded texts are kept as the hashes of their tokens, in order, each linked to the previous
+//! occurrence of the same token. A value is looked up by its rarest token.
+
+use std::collections::HashMap;
+
+use super::fold::{Kind, Token, tokens};
+use super::hash::LedgerKey;
+
+/// The hash in the upper bits; the kind and the space before it in the lower four.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenHash(u64);
+
+const SPACED: u64 = 1 << 3;
+const KIND: u64 = 0b111;
+const DOMAIN: u64 = 0x0074_6f6b_656e;
+
+impl TokenHash {
+    fn new(key: &LedgerKey, token: &Token<'_>) -> Self {
+        let spaced = if token.spaced { SPACED } else { 0 };
+        let hash = key.text(DOMAIN, token.text.as_bytes());
+        Self(hash & !(KIND | SPACED) | token.kind as u64 | spaced)
+    }
+
+    const END: Self = Self(Kind::End as u64);
+
+    fn is(self, kind: Kind) -> bool {
+        self.0 & KIND == kind as u64
+    }
+
+    fn is_spaced(self) -> bool {
+        self.0 & SPACED != 0
+    }
+
+    fn unspaced(self) -> u64 {
+        self.0 & !SPACED
+    }
+
+    fn is_wordlike(self) -> bool {
+        self.is(Kind::Word) || self.is(Kind::Number)
+    }
+}
+
+/// The most occurrences of a value's rarest token that one look-up visits.
+const MAX_VISITS: u32 = 4096;
+
+#[derive(Clone, Copy)]
+struct Occurrence {
+    token: TokenHash,
+    source: u32,
+    /// The previous occurrence of the same token, plus one; 0 for none.
+    previous: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Head {
+    /// The newest occurrence, plus one.
+    newest: u32,
+    count: u32,
+}
+
+/// All values of all recorded texts.
+#[derive(Default)]
+pub(super) struct ValueIndex {
+    occurrences: Vec<Occurrence>,
+    heads: HashMap<u64, Head>,
+}
+
+/// A value to look for.
+pub(super) struct Value {
+    tokens: Vec<TokenHash>,
+    is_number: bool,
+}
+
+impl Value {
+    pub(super) fn new(key: &LedgerKey, text: &str) -> Self {
+        let mut all = Vec::new();
+        tokens(text, |token| all.push(TokenHash::new(key, &token)));
+        let is_number = all.len() == 1 && all[0].is(Kind::Number);
+        Self { tokens: all, is_number }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tokens.is_empty()
+    }
+}
+
+/// What a look-up came to.
+pub(super) enum Found {
+    /// The source that said it.
+    At(u32),
+    /// Nobody did.
+    Nowhere,
+    /// The bound on work was reached before an answer.
+    Undecided,
+}
+
+impl ValueIndex {
+    /// Records a text of `source` and returns how many tokens it had.
+    pub(super) fn record(&mut self, key: &LedgerKey, text: &str, source: u32) {
+        tokens(text, |token| self.push(TokenHash::new(key, &token), source));
+        self.push(TokenHash::END, source);
+    }
+
+    fn push(&mut self, token: TokenHash, source: u32) {
+        let Ok(at) = u32::try_from(self.occurrences.len() + 1) else { return };
+        let mut previous = 0;
+        if !token.is(Kind::End) {
+            let head = self.heads.entry(token.unspaced()).or_default();
+            previous = head.newest;
+            *head = Head { newest: at, count: head.count + 1 };
+        }
+        self.occurrences.push(Occurrence { token, source, previous });
+    }
+
+    /// Looks for `value` standing on its own in a text whose source `wanted` accepts. With `loose_end`
+    /// a full stop that runs into the next sentence ends it too.
+    pub(super) fn find(&self, value: &Value, loose_end: bool, wanted: impl Fn(u32) -> bool) -> Found {
+        let Some((anchor, head)) = self.rarest(value) else { return Found::Nowhere };
+        let mut next = head.newest;
+        for _ in 0..MAX_VISITS {
+            let Some(at) = (next as usize).checked_sub(1) else { return Found::Nowhere };
+            let occurrence = self.occurrences[at];
+            if wanted(occurrence.source) && at >= anchor && self.stands_at(value, at - anchor, loose_end) {
+                return Found::At(occurrence.source);
+            }
+            next = occurrence.previous;
+        }
+        if next == 0 { Found::Nowhere } else { Found::Undecided }
+    }
+
+    /// The value's token with the fewest occurrences; `None` if one of them has none at all.
+    fn rarest(&self, value: &Value) -> Option<(usize, Head)> {
+        let heads = value.tokens.iter().map(|token| self.heads.get(&token.unspaced()).copied());
+        let heads: Vec<Head> = heads.collect::<Option<_>>()?;
+        heads.into_iter().enumerate().min_by_key(|(_, head)| head.count)
+    }
+
+    fn stands_at(&self, value: &Value, start: usize, loose_end: bool) -> bool {
+        let end = start + value.tokens.len();
+        let Some(span) = self.occurrences.get(start..end) else { return false };
+        let same = span.iter().zip(&value.tokens).enumerate().all(|(i, (there, here))| {
+            if i == 0 { there.token.unspaced() == here.unspaced() } else { there.token == *here }
+        });
+        same && self.opens(value, start) && self.closes(value, end, loose_end)
+    }
+
+    /// Whether nothing before `start` makes the value a part of a longer one.
+    fn opens(&self, value: &Value, start: usize) -> bool {
+        let token = |at: Option<usize>| at.and_then(|at| self.occurrences.get(at)).map(|o| o.token);
+        let first = self.occurrences[start].token;
+        let Some(before) = token(start.checked_sub(1)).filter(|_| !first.is_spaced()) else { return true };
+        if before.is(Kind::Dot) {
+            let tight =
+                !before.is_spaced() && token(start.checked_sub(2)).is_some_and(TokenHash::is_wordlike);
+            return !(tight || value.is_number);
+        }
+        !(before.is_wordlike() || before.is(Kind::Binder) || value.is_number && before.is(Kind::Slash))
+    }
+
+    /// Whether nothing from `end` on makes it a part of a longer one.
+    fn closes(&self, value: &Value, end: usize, loose_end: bool) -> bool {
+        let token = |at: usize| self.occurrences.get(at).map(|o| o.token);
+        let Some(after) = token(end).filter(|token| !token.is_spaced()) else { return true };
+        if after.is(Kind::Dot) {
+            return loose_end || !token(end + 1).is_some_and(|next| !next.is_spaced() && next.is_wordlike());
+        }
+        !(after.is_wordlike() || after.is(Kind::Binder) || value.is_number && after.is(Kind::Slash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> LedgerKey {
+        LedgerKey::for_replay("test")
+    }
+
+    fn said(text: &str, value: &str) -> bool {
+        let mut index = ValueIndex::default();
+        index.record(&key(), "something before", 0);
+        index.record(&key(), text, 1);
+        matches!(index.find(&Value::new(&key(), value), false, |_| true), Found::At(1))
+    }
+
+    #[test]
+    fn a_value_counts_only_where_it_stands_on_its_own() {
+        assert!(said("mail Bob@Example.com.", "bob@example.com"));
+        assert!(said("(see www.x.com)", "www.x.com"));
+        assert!(said("ask Dora, then", "Dora"));
+        for part in
+            ["xbob@example.com", "bob@example.com.evil.org", "evil-bob@example.com", "bob@example.comx"]
+        {
+            assert!(!said(part, "bob@example.com"), "{part}");
+        }
+        assert!(!said("www.x.com.evil.org", "www.x.com"));
+        assert!(!said("evil.www.x.com", "www.x.com"));
+        assert!(!said("fred@x.com", "fred"));
+    }
+
+    #[test]
+    fn several_words_are_one_value_with_their_order_and_spacing() {
+        assert!(said("pay  Jane\nDoe now", "jane doe"));
+        assert!(!said("Doe Jane", "Jane Doe"));
+        assert!(!said("JaneDoe", "Jane Doe"));
+    }
+
+    #[test]
+    fn numbers_match_as_numbers_and_not_inside_dates_or_versions() {
+        assert!(said("rent is 2,200.00 now", "2200"));
+        assert!(said("98.70", "98.7"));
+        for part in ["2022-01-01", "1/2022", "12:2022", "v.2022", "20220"] {
+            assert!(!said(part, "2022"), "{part}");
+        }
+    }
+
+    #[test]
+    fn no_value_reaches_from_one_text_into_the_next() {
+        let mut index = ValueIndex::default();
+        index.record(&key(), "jane", 0);
+        index.record(&key(), "doe", 0);
+        assert!(matches!(index.find(&Value::new(&key(), "jane doe"), false, |_| true), Found::Nowhere));
+    }
+
+    #[test]
+    fn a_flood_of_one_token_bounds_the_look_up_and_says_so() {
+        let mut index = ValueIndex::default();
+        index.record(&key(), "spam ham", 0);
+        index.record(&key(), &"spam ".repeat(5000), 1);
+        assert!(matches!(index.find(&Value::new(&key(), "spam"), false, |s| s == 0), Found::Undecided));
+        assert!(matches!(index.find(&Value::new(&key(), "spam ham"), false, |s| s == 0), Found::At(0)));
+    }
+}
