@@ -313,7 +313,7 @@ pub struct EncodedBody<'a> {
     /// Where the dispatcher appends the encoded reply.
     pub reply: &'a mut Vec<u8>,
     /// What the dispatcher says the reply is.
-    pub kind: ReplyKind,
+    pub kind: &'a mut ReplyKind,
 }
 
 /// The values of a call as they reach a dispatcher.
