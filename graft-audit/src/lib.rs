@@ -1,1 +1,51 @@
-//! The audit log: chained, encrypted, verifiable offline.
+//! The audit log: records of privileged acts, chained, encrypted and verifiable offline.
+//!
+//! It refuses to hold argument bytes (an [`Event`](graft_core::Event) has no field for them), to be written
+//! in the clear, to take a weak key, to have two writers, to append behind damage, and to acknowledge
+//! anything after a write or a sync failed. It cannot see that whole records were cut off the end; whoever
+//! must see that keeps [`AuditLog::last_leaf`] elsewhere. The bytes are drawn in `FORMAT.md`; they are of
+//! version 0, which promises nothing to later versions.
+//!
+//! ```
+//! use graft_audit::{AuditKey, AuditLog, State, read, verify};
+//! use graft_core::{Action, Ending, Event, Name, Recorder, Timestamp};
+//! # let folder = std::env::temp_dir().join(format!("graft-audit-example-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("acts.graft-log");
+//!
+//! let key = AuditKey::generate()?;
+//! let log = AuditLog::create(&path, &key)?;
+//! let me = Name::from_static("agent:7");
+//! log.record(&Event::new(Timestamp(1), me.clone(), Action::RunBegin, me, Ending::Ok))?;
+//! let last_leaf = log.close()?;
+//!
+//! let report = verify(std::fs::File::open(&path)?, &key)?.ensure_intact()?;
+//! assert_eq!((report.records, report.state, report.last_leaf), (1, State::Closed, last_leaf));
+//! let stored = read(std::fs::File::open(&path)?, &key).next().ok_or("one record")??;
+//! assert_eq!(stored.event.actor.as_str(), "agent:7");
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod body;
+mod error;
+mod format;
+mod frames;
+mod key;
+mod log;
+mod read;
+mod seal;
+#[cfg(test)]
+mod simulated;
+mod storage;
+mod verify;
+mod walk;
+mod writer;
+
+pub use error::{AuditError, Break, Place, What};
+pub use format::{Leaf, LogId};
+pub use key::AuditKey;
+pub use log::{AuditLog, LogOptions};
+pub use read::{Events, StoredEvent, read};
+pub use verify::{Depth, State, VerifyReport, verify, verify_structure};
+pub use writer::{Durability, Recovered};

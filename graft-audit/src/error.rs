@@ -1,0 +1,201 @@
+//! What can go wrong, without a path, a key byte or a word of any record in it.
+
+use std::{fmt, io};
+
+use crate::Leaf;
+
+/// A log could not be created, opened, appended to or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The disk, or whatever the bytes come from.
+    #[error("the log could not be read or written; look at its disk, then open it again")]
+    Io(#[from] io::Error),
+    /// There is nothing to open.
+    #[error("there is no log at this place; create it first")]
+    Missing,
+    /// There is something already.
+    #[error("there is a file at this place already; open it, or choose another place")]
+    Exists,
+    /// Another writer, in this process or another.
+    #[error("the log is open for writing elsewhere; close it there first")]
+    Locked,
+    /// The key's commitment is not the one in the file's header, and the header is whole.
+    #[error("this key is not the key of this log; use the one that it was created with")]
+    WrongKey,
+    /// The bytes are not what a log's must be.
+    #[error(transparent)]
+    Broken(#[from] Break),
+    /// The event does not fit a record. Nothing was written and the log goes on.
+    #[error("the event is larger than a record's 64 KiB; record it with fewer signals")]
+    TooLarge,
+    /// A write or a sync failed before, so nothing more is acknowledged.
+    #[error("a write to the log failed earlier; open the log again before recording more")]
+    Stopped,
+    /// The system gave no randomness, and without it there is no key.
+    #[error("the operating system gave no randomness; nothing was written, try again")]
+    Randomness,
+}
+
+/// The first place at which a log is not what it must be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place} at byte {offset} {what}")]
+pub struct Break {
+    /// What stands there, as far as its own bytes can be believed.
+    pub place: Place,
+    /// The sequence number that a record at this place has: how many good records stand before.
+    pub seq: u64,
+    /// Where it begins, in bytes from the start of the file.
+    pub offset: u64,
+    /// What is wrong with it, and what was expected.
+    pub what: What,
+}
+
+/// A part of the file. Its `Display` reads as the start of a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// The first 90 bytes.
+    FileHeader,
+    /// The frame that each opening for writing puts before its records; it holds the salt of their key.
+    Opening,
+    /// The record with this sequence number.
+    Record(u64),
+    /// The frame that a clean close leaves.
+    Closing,
+    /// A frame whose kind cannot be told; the record with this sequence number would come next.
+    Frame(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FileHeader => f.write_str("the file header"),
+            Self::Opening => f.write_str("an opening frame"),
+            Self::Record(seq) => write!(f, "record {seq}"),
+            Self::Closing => f.write_str("a closing frame"),
+            Self::Frame(seq) => write!(f, "the frame where record {seq} is next"),
+        }
+    }
+}
+
+/// What is wrong. Its `Display` reads as the rest of a sentence that a [`Place`] begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum What {
+    /// The file ends within its header.
+    #[error(
+        "has {found} of 90 bytes; if creating the log was interrupted, remove the file and create it again"
+    )]
+    ShortFileHeader {
+        /// The length of the file, in bytes.
+        found: u64,
+    },
+    /// The first eight bytes are another file's.
+    #[error("does not begin with `graftlog`; this is not an audit log, or its first bytes are damaged")]
+    NotALog,
+    /// A later format, or damage to the version.
+    #[error("says version {found}, expected 0; use the graft that wrote it")]
+    UnknownVersion {
+        /// The version in the file.
+        found: u16,
+    },
+    /// The header does not agree with its own digest or check.
+    #[error("has a damaged header: it does not match its own digest")]
+    DamagedHeader,
+    /// The header is whole, the bytes that it speaks for are not.
+    #[error("has a damaged body: the stored bytes do not match the digest in its header")]
+    DamagedBody,
+    /// The file ends within the frame.
+    #[error("is torn: {found} bytes of it are there, expected {expected}; opening the log sets them aside")]
+    TornTail {
+        /// The bytes that are there.
+        found: u64,
+        /// The bytes of the whole frame, or of its header where not even that is there.
+        expected: u64,
+    },
+    /// The sequence number is another: records were removed, repeated or moved.
+    #[error("has sequence number {found}, expected {expected}; records were removed, repeated or moved")]
+    OutOfOrder {
+        /// The number in the file.
+        found: u64,
+        /// The number that follows from the frames before.
+        expected: u64,
+    },
+    /// The chain does not reach from the frame before to this one.
+    #[error("follows {found}, expected {expected}; a record was exchanged or comes from another log")]
+    WrongPrevious {
+        /// The previous leaf in the file.
+        found: Leaf,
+        /// The leaf of the frame before.
+        expected: Leaf,
+    },
+    /// A length that no version 0 frame of this kind has.
+    #[error("has a length of {found} bytes, which no frame of its kind has")]
+    BadLength {
+        /// The length in the file, in bytes.
+        found: u32,
+    },
+    /// A kind of frame that this version does not have.
+    #[error("is of kind {found}, which version 0 does not have; use the graft that wrote it")]
+    UnknownKind {
+        /// The kind's byte.
+        found: u8,
+    },
+    /// A whole frame where none of its kind may stand.
+    #[error(
+        "stands where no frame of its kind may: records need an opening before them, and a close ends them"
+    )]
+    Misplaced,
+    /// Chain and digests hold, the seal does not.
+    #[error("was not sealed with this log's key; somebody without the key wrote it")]
+    Forged,
+    /// The seal holds and what is in it is not the one canonical form of an event.
+    #[error("does not hold an event in canonical form; what wrote it was not this graft")]
+    NotCanonical,
+    /// A form of body that this version does not have.
+    #[error("holds a body of form {found}, expected 0; use the graft that wrote it")]
+    UnknownForm {
+        /// The form's number.
+        found: u8,
+    },
+    /// An action that this version's table does not have.
+    #[error("holds action {found}, which this version does not know; use the graft that wrote it")]
+    UnknownAction {
+        /// The action's number.
+        found: u16,
+    },
+    /// An ending, a decision or a signal that this version does not have.
+    #[error(
+        "holds a {field} of number {found}, which this version does not know; use the graft that wrote it"
+    )]
+    UnknownWord {
+        /// Which of the three.
+        field: &'static str,
+        /// Its number.
+        found: u8,
+    },
+}
+
+impl What {
+    /// Whether a crash in the middle of a write leaves this behind. Only what cannot be told from a torn
+    /// write is ever set aside when a log is opened.
+    pub(crate) fn may_be_torn(&self) -> bool {
+        matches!(self, Self::TornTail { .. } | Self::DamagedHeader | Self::DamagedBody)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_break_reads_as_one_sentence() {
+        let what = What::OutOfOrder { found: 6, expected: 5 };
+        let found = Break { place: Place::Record(5), seq: 5, offset: 1234, what };
+        assert_eq!(
+            AuditError::from(found).to_string(),
+            "record 5 at byte 1234 has sequence number 6, expected 5; records were removed, repeated or moved"
+        );
+    }
+}
