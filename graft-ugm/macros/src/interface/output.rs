@@ -1,0 +1,284 @@
+//! The items beside a described block: `impl Described`, the client, the dispatcher.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::Ident;
+
+use super::Block;
+use super::method::{How, Method, Param};
+use crate::names::bare;
+
+pub(crate) fn generate(block: &Block) -> TokenStream {
+    let (client_type, client) = client(block);
+    let (described, dispatcher) = (described(block), dispatcher(block));
+    let args = block.methods.iter().enumerate().map(|(i, method)| args(block, i, method));
+    let cfgs = &block.cfgs;
+    quote! {
+        #client_type
+
+        #(#cfgs)*
+        #[allow(
+            dead_code, deprecated, missing_docs, non_camel_case_types, non_local_definitions, private_bounds,
+            private_interfaces, unreachable_pub, unused_qualifications, unused_variables,
+            clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction
+        )]
+        const _: () = {
+            #(#args)*
+            #client
+            #described
+            #dispatcher
+        };
+    }
+}
+
+fn args_ident(index: usize) -> Ident {
+    format_ident!("__Args{index}")
+}
+
+/// The arguments of one method as one value: what travels, and what a guard walks.
+fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
+    let (private, ident) = (&block.private, args_ident(index));
+    let serde = quote!(#private::serde).to_string().replace(' ', "");
+    let names: Vec<&Ident> = method.params.iter().map(|param| &param.ident).collect();
+    let keys = method.params.iter().map(|param| bare(&param.ident));
+    let types = method.params.iter().map(|param| &param.owned);
+    quote! {
+        #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
+        #[serde(crate = #serde)]
+        struct #ident { #(#names: #types),* }
+
+        impl #private::graft_core::Leaves for #ident {
+            fn visit(
+                &self,
+                path: &#private::graft_core::Path<'_>,
+                visit: &mut #private::graft_core::Visit<'_>,
+            ) {
+                #(#private::graft_core::Leaves::visit(&self.#names, &path.key(#keys), visit);)*
+            }
+        }
+    }
+}
+
+fn client(block: &Block) -> (TokenStream, TokenStream) {
+    let Block { private, ident, ty, cfgs, .. } = block;
+    let client = format_ident!("{}Client", bare(ident), span = ident.span());
+    let doc = format!("Calls `{}` through a `Caller`, wherever it is hosted.", bare(ident));
+    let methods = block.methods.iter().enumerate().map(|(i, method)| {
+        let Method { ident, params, ok, copied, .. } = method;
+        let args = args_ident(i);
+        let (error, map) = match &method.err {
+            Some(err) => (quote!(#err), quote!()),
+            None => (quote!(::core::convert::Infallible), quote!(.map_err(#private::infallible))),
+        };
+        let names: Vec<&Ident> = params.iter().map(|param| &param.ident).collect();
+        let given = params.iter().map(|param| &param.given);
+        let owned = params.iter().map(to_owned);
+        quote! {
+            #(#copied)*
+            pub async fn #ident(
+                &self, #(#names: #given),*
+            ) -> ::core::result::Result<
+                #private::graft_core::Labeled<#ok>, #private::graft_core::CallError<#error>
+            > {
+                let method = &<#ty as #private::ugm::Described>::methods()[#i];
+                self.caller.call(method, #args { #(#names: #owned),* }).await #map
+            }
+        }
+    });
+    let item = quote! {
+        #(#cfgs)*
+        #[doc = #doc]
+        #[derive(Clone)]
+        #[allow(missing_debug_implementations, unreachable_pub)]
+        pub struct #client {
+            caller: #private::graft_core::Caller,
+        }
+    };
+    let block = quote! {
+        impl #client {
+            /// A client that makes its calls through `caller`.
+            pub fn new(caller: #private::graft_core::Caller) -> Self {
+                Self { caller }
+            }
+
+            #(#methods)*
+        }
+    };
+    (item, block)
+}
+
+fn to_owned(param: &Param) -> TokenStream {
+    let ident = &param.ident;
+    match param.how {
+        How::Value => quote!(#ident),
+        How::Str => quote!(::std::string::String::from(#ident)),
+        How::Slice => quote!(::std::borrow::ToOwned::to_owned(#ident)),
+        How::Ref => quote!(::core::clone::Clone::clone(#ident)),
+    }
+}
+
+/// The typed error as serde knows it.
+fn error(block: &Block, method: &Method) -> TokenStream {
+    let private = &block.private;
+    method.err.as_ref().map_or_else(|| quote!(#private::Never), |err| quote!(#err))
+}
+
+fn described(block: &Block) -> TokenStream {
+    let Block { private, ty, name, version, doc, methods, .. } = block;
+    let name_of = |name: &str| quote!(#private::graft_core::Name::from_static(#name));
+    let interface = name_of(name);
+    let version = version.iter().map(|version| {
+        let version = name_of(version);
+        quote!(.version(#version))
+    });
+    let calls = methods.iter().map(|method| {
+        let guard = guard(block, method);
+        let name = &method.name;
+        let params = method.params.iter().map(|param| {
+            let (key, owned) = (bare(&param.ident), &param.owned);
+            quote!(.param::<#owned>(#key))
+        });
+        let (ok, err) = (&method.ok, method.err.iter());
+        quote!(.method(#name, #guard, |method| method #(#params)*.returns::<#ok>()#(.fails::<#err>())*))
+    });
+    let index = 0..methods.len();
+    quote! {
+        impl #private::ugm::Described for #ty {
+            fn interface() -> &'static #private::ugm::Interface {
+                static INTERFACE: #private::OnceLock<#private::ugm::Interface> = #private::OnceLock::new();
+                INTERFACE.get_or_init(|| {
+                    #private::ugm::InterfaceBuilder::new(#interface)
+                        .doc(#doc)
+                        #(#version)*
+                        #(#calls)*
+                        .finish()
+                })
+            }
+
+            fn methods() -> &'static [#private::graft_core::Method] {
+                static METHODS: #private::OnceLock<::std::boxed::Box<[#private::graft_core::Method]>> =
+                    #private::OnceLock::new();
+                METHODS.get_or_init(|| ::std::boxed::Box::new([#(#private::method::<#ty, #index>()),*]))
+            }
+
+            fn dispatcher(
+                self: #private::Arc<Self>,
+            ) -> #private::Arc<dyn #private::graft_core::Invoke> {
+                #private::Arc::new(__Dispatcher { service: self, labels: #private::labels::<#ty>() })
+            }
+        }
+    }
+}
+
+/// The expression of a method's guard part.
+fn guard(block: &Block, method: &Method) -> TokenStream {
+    let (private, attrs) = (&block.private, &method.attrs);
+    let core = quote!(#private::graft_core);
+    let text = |text: &str| quote!(::std::string::String::from(#text));
+    let tool_name = format!("{}.{}", block.name, method.name);
+    let plain = [
+        ("effect", &attrs.effect, "Effect"),
+        ("exfil", &attrs.exfil, "Exfil"),
+        ("trust", &attrs.trust, "OutputTrust"),
+        ("sensitivity", &attrs.sensitivity, "Sensitivity"),
+    ];
+    let plain = plain.into_iter().filter_map(|(field, word, of)| {
+        let (field, word, of) = (format_ident!("{field}"), word.as_ref()?, format_ident!("{of}"));
+        Some(quote!(tool.#field = #core::#of::#word;))
+    });
+    let args = attrs.args.iter().map(|(name, role)| {
+        let name = text(&bare(name));
+        quote!(tool.args.insert(#name, #core::Role::#role);)
+    });
+    let fields = attrs.fields.iter().map(|(name, trust)| {
+        let name = text(&bare(name));
+        quote!(tool.fields.insert(#name, #core::OutputTrust::#trust);)
+    });
+    let records = attrs.records.iter().map(|record| {
+        let (field, trust) = (text(&record.field.value()), &record.trust);
+        let writer = match &record.no_other_writer {
+            Some(writer) => quote!(::core::option::Option::Some(::std::string::String::from(#writer))),
+            None => quote!(::core::option::Option::None),
+        };
+        quote! {
+            tool.records.push(#core::RecordRule {
+                field: #field, trust: #core::OutputTrust::#trust, no_other_writer: #writer,
+            });
+        }
+    });
+    let credentials = attrs.credentials.iter().map(|name| text(&name.value()));
+    let intent = attrs.intent.iter().map(|stem| text(&stem.value()));
+    let scopes = &attrs.scopes;
+    let origin = attrs.origin.iter();
+    let doc = text(&method.doc);
+    let tier = attrs.tier.iter();
+    let deprecated = method.deprecated.iter().map(|note| text(note));
+    quote!({
+        let mut tool = #core::ToolMetadata::new(#core::Name::from_static(#tool_name));
+        #(#plain)*
+        #(#args)*
+        #(#fields)*
+        #(#records)*
+        #(tool.credentials.push(#credentials);)*
+        #(tool.intent.push(#intent);)*
+        #(tool.scopes.push(#core::Name::from_static(#scopes));)*
+        #(tool.origin = #private::origin(#origin);)*
+        let mut guard = #private::ugm::MethodGuard::new(tool);
+        guard.doc = #doc;
+        #(guard.tier = #private::ugm::Tier::#tier;)*
+        #(guard.deprecated = ::core::option::Option::Some(#deprecated);)*
+        guard
+    })
+}
+
+fn dispatcher(block: &Block) -> TokenStream {
+    let Block { private, ty, .. } = block;
+    let core = quote!(#private::graft_core);
+    let arms = block.methods.iter().enumerate().map(|(i, method)| {
+        let Method { ident, id, ok, .. } = method;
+        let (args, error) = (args_ident(i), error(block, method));
+        let passed = method.params.iter().map(|param| {
+            let ident = &param.ident;
+            if param.how == How::Value { quote!(args.#ident) } else { quote!(&args.#ident) }
+        });
+        let wait = method.is_async.then(|| quote!(.await));
+        let called = quote!(service.#ident(#(#passed),*)#wait);
+        let called = if method.err.is_some() { called } else { quote!(::core::result::Result::Ok(#called)) };
+        quote! {
+            [#(#id),*] => {
+                let run = |args: #args| async move { #called };
+                #private::serve::<#args, #ok, #error, _, _>(&methods[#i], &labels[#i], request, body, run).await
+            }
+        }
+    });
+    quote! {
+        struct __Dispatcher {
+            service: #private::Arc<#ty>,
+            labels: ::std::boxed::Box<[#core::Label]>,
+        }
+
+        impl #core::Invoke for __Dispatcher {
+            fn interface(&self) -> #core::InterfaceId {
+                <#ty as #private::ugm::Described>::interface().id()
+            }
+
+            fn invoke<'a>(
+                &'a self,
+                request: #core::Request<'a>,
+                body: #core::Body<'a>,
+            ) -> #private::BoxFuture<'a, ::core::result::Result<#core::Label, #core::Fault>> {
+                let (service, labels): (&'a #ty, &'a [#core::Label]) = (&self.service, &self.labels);
+                let methods = <#ty as #private::ugm::Described>::methods();
+                ::std::boxed::Box::pin(async move {
+                    match request.method.0 {
+                        #(#arms)*
+                        _ => ::core::result::Result::Err(#core::Fault::new(
+                            #core::FaultCode::NotFound,
+                            request.meta.trace.trace,
+                        )),
+                    }
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Channels that stay in the process, for tests.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures::future::BoxFuture;
+use graft_core::{
+    Body, Caller, Channel, Clearance, EncodedBody, Fault, Invoke, Label, ManualClock, ReplyKind, Request,
+    Router, RunId, TypedBody,
+};
+
+/// Hands the Rust values over as they are.
+pub(crate) struct Typed(pub(crate) Router);
+
+impl Channel for Typed {
+    fn clearance(&self) -> Clearance {
+        Clearance::IN_PROCESS
+    }
+
+    fn call<'a>(
+        &'a self,
+        request: Request<'a>,
+        body: &'a mut dyn TypedBody,
+    ) -> BoxFuture<'a, Result<Label, Fault>> {
+        Box::pin(self.0.invoke(request, Body::Typed(body)))
+    }
+}
+
+/// Does what a wire does: encodes, and hands over bytes.
+pub(crate) struct Encoded(pub(crate) Router);
+
+impl Channel for Encoded {
+    fn clearance(&self) -> Clearance {
+        Clearance::IN_PROCESS
+    }
+
+    fn call<'a>(
+        &'a self,
+        request: Request<'a>,
+        body: &'a mut dyn TypedBody,
+    ) -> BoxFuture<'a, Result<Label, Fault>> {
+        Box::pin(async move {
+            let trace = request.meta.trace.trace;
+            let (mut args, mut reply, mut kind) = (Vec::new(), Vec::new(), ReplyKind::Ok);
+            body.encode_args(&mut args).map_err(|code| Fault::new(code, trace))?;
+            let encoded = EncodedBody { args: &args, reply: &mut reply, kind: &mut kind };
+            let label = self.0.invoke(request, Body::Encoded(encoded)).await?;
+            body.decode_reply(kind, &reply).map_err(|code| Fault::new(code, trace))?;
+            Ok(label)
+        })
+    }
+}
+
+/// One caller for each channel.
+pub(crate) fn callers(service: Arc<dyn Invoke>) -> [Caller; 2] {
+    let channels: [Arc<dyn Channel>; 2] = [
+        Arc::new(Typed(Router::default().with(service.clone()))),
+        Arc::new(Encoded(Router::default().with(service))),
+    ];
+    channels.map(|channel| Caller::new(channel, Arc::new(ManualClock::default()), RunId([7; 16])))
+}
+
+/// Runs a future that never has to wait.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("nothing in these tests waits"),
+    }
+}
