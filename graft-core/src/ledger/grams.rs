@@ -88,6 +88,12 @@ impl Phrases {
         self.0.extend(folded.windows(GRAM).filter_map(|w| w.first_chunk()).map(|gram| key.gram(gram)));
     }
 
+    /// Whether all of `folded` was said; `None` if it is shorter than a gram.
+    pub(super) fn contains(&self, key: &LedgerKey, folded: &[u8]) -> Option<bool> {
+        let grams = folded.windows(GRAM).filter_map(|w| w.first_chunk());
+        (folded.len() >= GRAM).then(|| grams.map(|gram| key.gram(gram)).all(|gram| self.0.contains(&gram)))
+    }
+
     /// Whether each of these grams, which follow one another, was said.
     pub(super) fn cover(&self, grams: &[u64]) -> bool {
         grams.iter().all(|gram| self.0.contains(gram))

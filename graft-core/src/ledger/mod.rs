@@ -376,9 +376,15 @@ impl Seen<'_> {
         })
     }
 
-    /// Whether every letter and digit of this span of text is the user's or the operator's own words.
+    /// Whether the user or the operator said this text, with all its letters and digits in order.
     pub fn was_said(&self, text: &str) -> bool {
-        let value = Value::new(&self.ledger.key, text);
+        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
+        span_fold(text, &mut folded, &mut offsets);
+        let key = &self.ledger.key;
+        if let Some(said) = self.state.said.contains(key, &folded) {
+            return said;
+        }
+        let value = Value::new(key, text);
         let spoken = |index: u32| self.state.sources.get(index as usize).is_some_and(|info| info.spoken);
         !value.is_empty() && matches!(self.state.values.find(&value, true, spoken), Found::At(_))
     }

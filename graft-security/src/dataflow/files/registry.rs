@@ -1,0 +1,218 @@
+//! A registry: what is known of each tool that runs call.
+
+use std::collections::BTreeMap;
+
+use graft_core::ledger::MAX_STEM;
+use graft_core::{Name, Origin, RecordRule, ToolMetadata};
+use serde_json::Value;
+
+use super::FileError;
+use super::json::{Object, parse, word};
+
+const TRUSTS: &str = "`trusted`, `structured`, `untrusted`";
+const ROLES: &str =
+    "`destination`, `target`, `credential`, `command`, `control`, `proof`, `query`, `content`";
+
+/// The tools of one registry file and the user's own identifiers.
+///
+/// ```
+/// use graft_security::dataflow::files::Registry;
+/// let registry = Registry::parse("tools.json", br#"{"suite": "mine", "self": ["me@x.example"], "tools": {
+///     "send": {"side_effect": "external-stateful", "exfil": "message", "args": {"to": "destination"}}
+/// }}"#)?;
+/// assert!(registry.tool("send").unwrap().is_sink());
+/// assert!(registry.tool("delete").is_none());
+/// # Ok::<(), graft_security::dataflow::files::FileError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Registry {
+    own: Vec<String>,
+    tools: BTreeMap<String, ToolMetadata>,
+}
+
+impl Registry {
+    /// Reads the registry that the user knows as `file`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong. An unknown field is: a label that is not understood must not be
+    /// passed over.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, FileError> {
+        Self::read(bytes).map_err(|what| FileError::new(file, what))
+    }
+
+    /// The tool called `name`.
+    pub fn tool(&self, name: &str) -> Option<&ToolMetadata> {
+        self.tools.get(name)
+    }
+
+    /// Every tool, by name.
+    pub fn tools(&self) -> impl Iterator<Item = (&str, &ToolMetadata)> {
+        self.tools.iter().map(|(name, tool)| (name.as_str(), tool))
+    }
+
+    /// The user's own identifiers.
+    pub fn own_ids(&self) -> &[String] {
+        &self.own
+    }
+
+    /// Sinks none of whose arguments has a role: the policy can only judge them as a whole.
+    pub fn unlabelled_sinks(&self) -> impl Iterator<Item = &str> {
+        self.tools().filter(|(_, tool)| tool.is_sink() && tool.args.is_empty()).map(|(name, _)| name)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err("the file is empty; a registry is one JSON object with `tools`".to_owned());
+        }
+        let mut top = Object::new(parse(bytes)?, "")?;
+        version(&mut top)?;
+        top.text("suite")?;
+        let own = top.texts("self")?;
+        let Some(tools) = top.take("tools") else {
+            return Err("`tools` is missing; a registry is one JSON object with `tools`".to_owned());
+        };
+        let Value::Object(tools) = tools else { return Err("`tools` must be an object".to_owned()) };
+        let tools = tools.into_iter().map(|(name, value)| Ok((name.clone(), tool(&name, value)?)));
+        let tools = tools.collect::<Result<_, String>>()?;
+        top.finish()?;
+        Ok(Self { own, tools })
+    }
+}
+
+/// Refuses a file of a later version. One without a version is of the first.
+pub(super) fn version(top: &mut Object) -> Result<(), String> {
+    match top.number("version")? {
+        None | Some(1) => Ok(()),
+        Some(other) => Err(format!("it is of version {other}; this graft reads version 1")),
+    }
+}
+
+fn tool(name: &str, value: Value) -> Result<ToolMetadata, String> {
+    let mut object = Object::new(value, &format!("tools.{name}"))?;
+    let stable =
+        Name::new(name).map_err(|error| format!("the tool name `{name}` cannot be used: {error}"))?;
+    let mut tool = ToolMetadata::new(stable);
+    // For people and for models; no policy reads them.
+    object.text("description")?;
+    object.text("why")?;
+    object.members("params")?;
+    if let Some(trust) = object.word("trust", TRUSTS)? {
+        tool.trust = trust;
+    }
+    if let Some(sensitivity) = object.word("sensitivity", "`public`, `internal`, `secret`")? {
+        tool.sensitivity = sensitivity;
+    }
+    let effects = "`pure`, `read-only`, `side-effecting`, `external-stateful`";
+    if let Some(effect) = object.word("side_effect", effects)? {
+        tool.effect = effect;
+    }
+    let exfils = "`none`, `message`, `payment`, `share`, `publish`, `url`";
+    if let Some(exfil) = object.word("exfil", exfils)? {
+        tool.exfil = exfil;
+    }
+    if let Some(origin) = object.text("origin")? {
+        tool.origin = Origin::new(origin).map_err(|error| format!("`{}`: {error}", object.path("origin")))?;
+    }
+    tool.args = words(&mut object, "args", ROLES)?;
+    tool.fields = words(&mut object, "fields", TRUSTS)?;
+    tool.credentials = object.texts("credentials")?;
+    tool.intent = object.texts("intent")?;
+    if tool.intent.iter().any(|stem| stem.chars().count() > MAX_STEM) {
+        return Err(format!("`{}` has a stem of over {MAX_STEM} characters", object.path("intent")));
+    }
+    let path = object.path("records");
+    let records = object.list("records")?.into_iter().enumerate();
+    tool.records =
+        records.map(|(i, value)| record(value, &format!("{path}[{i}]"))).collect::<Result<_, _>>()?;
+    object.finish()?;
+    Ok(tool)
+}
+
+fn words<T: serde::de::DeserializeOwned>(
+    object: &mut Object,
+    key: &str,
+    words: &str,
+) -> Result<BTreeMap<String, T>, String> {
+    let path = object.path(key);
+    let members = object.members(key)?.into_iter();
+    members.map(|(name, value)| Ok((name.clone(), word(value, &format!("{path}.{name}"), words)?))).collect()
+}
+
+fn record(value: Value, at: &str) -> Result<RecordRule, String> {
+    let mut object = Object::new(value, at)?;
+    let field = object.need_text("field")?;
+    if object.flag("is_self")? != Some(true) {
+        return Err(format!("`{at}.is_self` must be true; no other record rule is known"));
+    }
+    let Some(trust) = object.word("trust", TRUSTS)? else { return Err(format!("`{at}.trust` is missing")) };
+    let no_other_writer = object.text("no_other_writer")?;
+    object.text("why")?;
+    object.finish()?;
+    Ok(RecordRule { field, trust, no_other_writer })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"version":1,"suite":"s","self":["me"],"tools":{"t":{"description":"d","params":{},
+        "trust":"trusted","sensitivity":"secret","side_effect":"read-only","exfil":"url","origin":"web-search",
+        "args":{"to":"destination"},"fields":{"x":"structured"},"credentials":["pin"],"intent":["pay"],
+        "records":[{"field":"f","is_self":true,"trust":"trusted","no_other_writer":"w","why":""}],"why":""}}}"#;
+
+    fn complaint(text: &str) -> String {
+        Registry::parse("r.json", text.as_bytes()).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn every_field_of_the_wrong_type_is_named() {
+        Registry::parse("r.json", GOOD.as_bytes()).expect("the good one");
+        for (from, to, named) in [
+            (r#""version":1"#, r#""version":"1""#, "version"),
+            (r#""version":1"#, r#""version":2"#, "version 2"),
+            (r#""suite":"s""#, r#""suite":1"#, "suite"),
+            (r#"["me"]"#, r#"[7]"#, "self[0]"),
+            (r#"["me"]"#, r#"{}"#, "self"),
+            (r#"{"t":{"#, r#"[{"#, "JSON"),
+            (r#""description":"d""#, r#""description":{}"#, "tools.t.description"),
+            (r#""params":{}"#, r#""params":[]"#, "tools.t.params"),
+            (r#""trust":"trusted","sensitivity""#, r#""trust":"sure","sensitivity""#, "tools.t.trust"),
+            (r#""secret""#, r#""hush""#, "tools.t.sensitivity"),
+            (r#""read-only""#, r#"1"#, "tools.t.side_effect"),
+            (r#""url""#, r#""fax""#, "tools.t.exfil"),
+            (r#""web-search""#, r#""web search""#, "tools.t.origin"),
+            (r#""destination""#, r#""dest""#, "tools.t.args.to"),
+            (r#""structured""#, r#"null"#, "tools.t.fields.x"),
+            (r#"["pin"]"#, r#""pin""#, "tools.t.credentials"),
+            (r#"["pay"]"#, r#"[["pay"]]"#, "tools.t.intent[0]"),
+            (r#""field":"f""#, r#""field":1"#, "tools.t.records[0].field"),
+            (r#""is_self":true"#, r#""is_self":false"#, "is_self"),
+            (r#""no_other_writer":"w""#, r#""no_other_writer":1"#, "no_other_writer"),
+            (r#""exfil""#, r#""exfill""#, "tools.t.exfill"),
+        ] {
+            let bad = GOOD.replacen(from, to, 1);
+            assert_ne!(bad, GOOD, "{from}");
+            assert!(complaint(&bad).contains(named), "{from} -> {to}: {}", complaint(&bad));
+        }
+    }
+
+    #[test]
+    fn empty_cut_and_hostile_files_are_refused() {
+        assert!(complaint("").contains("empty") && complaint(" \n").contains("empty"));
+        for end in 1..GOOD.len() {
+            complaint(&GOOD[..end]);
+        }
+        assert!(complaint("[]").contains("object"));
+        assert!(complaint(r#"{"tools":{"t":{},"t":{}}}"#).contains("same key twice"));
+        assert!(complaint(&format!("{{\"tools\":{}", "[".repeat(400_000))).contains("nested"));
+        assert!(Registry::parse("r.json", b"{\"suite\":\"\xff\"}").is_err());
+        assert!(complaint(r#"{"tools":{"two words":{}}}"#).contains("two words"));
+    }
+
+    #[test]
+    fn a_tool_without_labels_gets_the_cautious_ones_and_shows_up_in_the_lint() {
+        let registry = Registry::parse("r.json", br#"{"tools":{"t":{}}}"#).expect("parses");
+        assert_eq!(registry.tool("t"), Some(&ToolMetadata::new(Name::from_static("t"))));
+        assert_eq!(registry.unlabelled_sinks().collect::<Vec<_>>(), ["t"]);
+    }
+}

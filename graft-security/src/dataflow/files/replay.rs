@@ -1,0 +1,93 @@
+//! Feeds a recorded run through ledger and policy. No call is executed.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use graft_core::{
+    Call, CallId, Clock, Decision, Label, LedgerKey, Metadata, RunId, Speaker, TaintLedger, Verdict,
+};
+
+use super::registry::Registry;
+use super::run::{RunEvent, RunInput};
+use super::structure::structure;
+use crate::dataflow::DataFlowPolicy;
+
+/// One judged call of a run.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Number of the call.
+    pub n: u64,
+    /// The tool.
+    pub tool: String,
+    /// What the policy says.
+    pub verdict: Verdict,
+    /// What saying it cost.
+    pub took: Duration,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// Every call of a sink that was not moot, in order.
+    pub judged: Vec<Judged>,
+    /// Calls that a refusal made pointless.
+    pub moot: Vec<u64>,
+}
+
+/// What a replay needs beside the run.
+pub struct ReplayOptions<'a> {
+    /// The policy.
+    pub policy: &'a DataFlowPolicy,
+    /// The labels of the tools.
+    pub registry: &'a Registry,
+    /// Measures what a judgement costs.
+    pub clock: &'a dyn Clock,
+}
+
+/// Replays one run. The same input, policy and registry give the same verdicts.
+///
+/// A blocked call did not happen: its result is not recorded. A call that a person would be asked about is
+/// let through.
+pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
+    let ReplayOptions { policy, registry, clock } = *options;
+    let ledger = TaintLedger::new(LedgerKey::for_replay("graft replay")).with_own_ids(registry.own_ids());
+    ledger.record_trusted(Speaker::User, &input.user_prompt);
+    if let Some(system) = &input.system {
+        ledger.record_trusted(Speaker::Operator, system);
+    }
+    let mut replayed = Replayed::default();
+    let mut gone: HashSet<u64> = HashSet::new();
+    let mut labels: HashMap<u64, (&str, Label)> = HashMap::new();
+    for event in &input.events {
+        match event {
+            RunEvent::Call { n, moot_if_blocked: Some(other), .. } if gone.contains(other) => {
+                gone.insert(*n);
+                replayed.moot.push(*n);
+            }
+            RunEvent::Call { n, tool: name, args, .. } => {
+                let Some(tool) = registry.tool(name) else { continue };
+                let meta = Metadata::new(RunId([0; 16]), CallId(*n));
+                let start = clock.monotonic();
+                let assessment = policy.assess(&ledger, &Call::from_json(tool, &meta, args));
+                let took = clock.monotonic().saturating_sub(start);
+                labels.insert(*n, (name, assessment.label));
+                if tool.is_sink() {
+                    let verdict = assessment.verdict;
+                    if verdict.decision == Decision::Block {
+                        gone.insert(*n);
+                    }
+                    replayed.judged.push(Judged { n: *n, tool: name.clone(), verdict, took });
+                }
+            }
+            RunEvent::Result { n, text, format } if !gone.contains(n) => {
+                if let Some((name, label)) = labels.get(n)
+                    && let Some(tool) = registry.tool(name)
+                {
+                    ledger.record_output(CallId(*n), tool, &structure(tool, text, *format), label);
+                }
+            }
+            RunEvent::Result { .. } => {}
+        }
+    }
+    replayed
+}

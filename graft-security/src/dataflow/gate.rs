@@ -1,0 +1,149 @@
+//! The policy as an interceptor: in front of a channel, on the side of whoever owns the run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use graft_core::{
+    Action, Call, Clock, Decision, Done, Ending, Event, Fault, FaultCode, Interceptor, Label, Name, Outcome,
+    Recorder, Reply, Signal, Source, TaintLedger, Verdict,
+};
+
+use super::policy::{DataFlowMode, DataFlowPolicy};
+
+/// Judges each call of one run before it happens and records what comes back.
+///
+/// A stopped call ends in the fault `dataflow_policy_blocked` or `dataflow_needs_approval`, the same over
+/// every channel. Each flagged, declassified or stopped call writes one record; if that record cannot
+/// be written the call is refused.
+pub struct DataFlowGate {
+    policy: Arc<DataFlowPolicy>,
+    digest: [u8; 32],
+    ledger: Arc<TaintLedger>,
+    recorder: Arc<dyn Recorder>,
+    clock: Arc<dyn Clock>,
+    actor: Name,
+    counts: Arc<SignalCounts>,
+}
+
+impl DataFlowGate {
+    /// A gate for the run that owns `ledger`. `actor` is on whose behalf calls are made.
+    pub fn new(
+        policy: Arc<DataFlowPolicy>,
+        ledger: Arc<TaintLedger>,
+        recorder: Arc<dyn Recorder>,
+        clock: Arc<dyn Clock>,
+        actor: Name,
+    ) -> Self {
+        let digest = policy.digest();
+        Self { policy, digest, ledger, recorder, clock, actor, counts: Arc::default() }
+    }
+
+    /// The same, counting into `counts`, which several gates may share.
+    #[must_use]
+    pub fn with_counts(self, counts: Arc<SignalCounts>) -> Self {
+        Self { counts, ..self }
+    }
+
+    fn record(
+        &self,
+        call: &Call<'_>,
+        verdict: &Verdict,
+        action: Action,
+        ending: Ending,
+    ) -> Result<(), Fault> {
+        let mut event =
+            Event::new(self.clock.now(), self.actor.clone(), action, call.tool.name.clone(), ending);
+        event.run = Some(call.meta.run);
+        event.call = Some(call.meta.call);
+        event.trace = Some(call.meta.trace.trace);
+        event.intent = call.state.intent;
+        event.decision = Some(verdict.decision);
+        event.signals = verdict.signals.clone();
+        event.policy = Some(self.digest);
+        let trace = call.meta.trace.trace;
+        self.recorder.record(&event).map(drop).map_err(|_| Fault::new(FaultCode::RecordUnavailable, trace))
+    }
+}
+
+impl Interceptor for DataFlowGate {
+    fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
+        let assessment = self.policy.assess(&self.ledger, call);
+        let verdict = assessment.verdict;
+        // In shadow a finding must not make the channel refuse what it would have carried.
+        let found = match self.policy.mode() {
+            DataFlowMode::Enforce => assessment.label,
+            _ => Label::bottom().with_trust(assessment.label.trust()),
+        };
+        call.raise(&found);
+        self.counts.count(&verdict);
+        let trace = call.meta.trace.trace;
+        let result = match verdict.decision {
+            Decision::Allow => Ok(()),
+            Decision::Flag => self.record(call, &verdict, Action::DataflowFlagged, Ending::Ok),
+            Decision::Declassify => self.record(call, &verdict, Action::DataflowDeclassified, Ending::Ok),
+            Decision::Ask | Decision::Block => {
+                let code = match verdict.decision {
+                    Decision::Ask => FaultCode::DataflowNeedsApproval,
+                    _ => FaultCode::DataflowPolicyBlocked,
+                };
+                self.record(call, &verdict, Action::DataflowBlocked, Ending::Denied)
+                    .and(Err(Fault::new(code, trace).with_verdict(verdict.clone())))
+            }
+        };
+        call.state.verdict = Some(verdict);
+        result
+    }
+
+    fn after(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
+        if let Outcome::Value(output) | Outcome::DomainError(output) = reply.outcome {
+            let label = self.ledger.record_output(done.meta.call, done.tool, output, done.state.label());
+            reply.raise(&label);
+        }
+        Ok(())
+    }
+}
+
+/// Where the value behind a signal came from, in kinds that stay few.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// The user's prompt.
+    Prompt,
+    /// The operator's text.
+    Operator,
+    /// The result of a call.
+    Output,
+    /// Nowhere, or the run as a whole.
+    Unknown,
+}
+
+impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Prompt, Self::Operator, Self::Output, Self::Unknown];
+
+    fn of(source: &Source) -> Self {
+        match source {
+            Source::Prompt => Self::Prompt,
+            Source::Operator => Self::Operator,
+            Source::Call(..) => Self::Output,
+            Source::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// How often each signal tripped, by the kind of source.
+#[derive(Debug, Default)]
+pub struct SignalCounts([[AtomicU64; SourceKind::ALL.len()]; Signal::ALL.len()]);
+
+impl SignalCounts {
+    /// How often `signal` tripped over a source of `kind`.
+    pub fn of(&self, signal: Signal, kind: SourceKind) -> u64 {
+        self.0[signal as usize][kind as usize].load(Ordering::Relaxed)
+    }
+
+    fn count(&self, verdict: &Verdict) {
+        for evidence in &verdict.evidence {
+            let kind = SourceKind::of(&evidence.source);
+            self.0[evidence.signal as usize][kind as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

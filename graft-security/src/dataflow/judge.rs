@@ -1,0 +1,310 @@
+//! One call against what its run has seen.
+
+use std::ops::Range;
+
+use graft_core::ledger::SPAN_CONTENT;
+use graft_core::{
+    Call, Carried, Decision, Effect, Evidence, Exfil, Label, Leaf, Path, Provenance, Role, Seen, Segment,
+    Sensitivity, Signal, Source, TaintLedger, Trust, Verdict,
+};
+
+use super::links::links;
+use super::policy::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
+
+/// A verdict, and the label that the ledger gives the arguments.
+#[derive(Clone, Debug)]
+pub struct Assessment {
+    /// What is to happen.
+    pub verdict: Verdict,
+    /// What was found in the arguments, to be joined with what the host says of them.
+    pub label: Label,
+}
+
+impl DataFlowPolicy {
+    /// Judges `call` against what `ledger` has seen. Pure: nothing is recorded and nothing changes.
+    pub fn evaluate(&self, ledger: &TaintLedger, call: &Call<'_>) -> Verdict {
+        self.assess(ledger, call).verdict
+    }
+
+    /// As [`DataFlowPolicy::evaluate`], with the label of the arguments.
+    pub fn assess(&self, ledger: &TaintLedger, call: &Call<'_>) -> Assessment {
+        if self.mode() == DataFlowMode::Off || !call.tool.is_sink() {
+            return Assessment { verdict: Verdict::ALLOW, label: Label::bottom() };
+        }
+        let seen = ledger.read();
+        let mut judge = Judge::new(self, call, &seen);
+        judge.walk();
+        judge.run_level();
+        judge.conclude()
+    }
+}
+
+/// How much a piece of evidence weighs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    Finding,
+    Doubt,
+    Stop,
+}
+
+struct Judge<'a> {
+    policy: &'a DataFlowPolicy,
+    call: &'a Call<'a>,
+    seen: &'a Seen<'a>,
+    /// Whether the call's arguments reach somebody outside.
+    leaves_process: bool,
+    /// Whether any argument was seen.
+    has_args: bool,
+    weight: Option<Weight>,
+    evidence: Vec<Evidence>,
+    /// Secret spans that the user typed too; they pass if the user also named every destination.
+    typed: Vec<Evidence>,
+    destinations_typed: Option<bool>,
+    label: Label,
+}
+
+impl<'a> Judge<'a> {
+    fn new(policy: &'a DataFlowPolicy, call: &'a Call<'a>, seen: &'a Seen<'a>) -> Self {
+        let tool = call.tool;
+        Self {
+            policy,
+            call,
+            seen,
+            leaves_process: tool.exfil != Exfil::None || tool.effect == Effect::ExternalStateful,
+            has_args: false,
+            weight: None,
+            evidence: Vec::new(),
+            typed: Vec::new(),
+            destinations_typed: None,
+            label: Label::bottom(),
+        }
+    }
+
+    fn walk(&mut self) {
+        let watch_secrets = self.leaves_process
+            && self.policy.response(Signal::SecretToSink) != Response::Off
+            && self.seen.tier(Sensitivity::Secret);
+        if !self.seen.untrusted() && !watch_secrets {
+            return;
+        }
+        let args = self.call.args;
+        args.visit(&Path::ROOT, &mut |path, leaf| {
+            let Some(Segment::Key(arg)) = path.first() else { return };
+            let is_arg_name = path.split_last().is_some_and(|(parent, _)| parent.split_last().is_none());
+            if matches!(leaf, Leaf::Key(_)) && is_arg_name {
+                return;
+            }
+            self.has_args = true;
+            let role = self.call.tool.role(arg);
+            as_text(leaf, |text, is_value| {
+                if self.seen.untrusted() {
+                    self.integrity(path, role, text, is_value);
+                }
+                if watch_secrets {
+                    self.secrecy(path, text);
+                }
+            });
+        });
+    }
+
+    /// May a stranger have chosen this argument?
+    fn integrity(&mut self, path: &Path<'_>, role: Role, text: &str, is_value: bool) {
+        if is_value && role.is_authority() {
+            self.authority(path, role, text);
+            return;
+        }
+        let mut spans = Vec::new();
+        self.seen.carried(Carried::Untrusted, text, true, |range, source| spans.push((range, source)));
+        if !spans.is_empty() || is_value && is_short(text) && self.is_untrusted(text) {
+            self.taint();
+        }
+        for (range, source) in spans {
+            let weight = self.weight_of(Signal::UntrustedToSink);
+            self.add(weight, Signal::UntrustedToSink, "carried-span", path, range, source);
+        }
+        if role == Role::Content && self.call.tool.exfil != Exfil::None {
+            links(text, |range| {
+                if let Provenance::Untrusted(source) = self.seen.provenance(&text[range.clone()]) {
+                    let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
+                    self.add(
+                        on.then_some(Weight::Stop),
+                        Signal::UntrustedToSink,
+                        "strangers-link",
+                        path,
+                        range,
+                        source,
+                    );
+                }
+            });
+        }
+    }
+
+    fn authority(&mut self, path: &Path<'_>, role: Role, text: &str) {
+        let stop = self.weight_of(Signal::UntrustedAuthority);
+        let doubt = stop.map(|weight| weight.min(Weight::Doubt));
+        let whole = 0..text.len();
+        let (weight, rule, source) = match self.seen.provenance(text) {
+            Provenance::Trusted(source) => {
+                if role == Role::Destination {
+                    let typed = source == Some(Source::Prompt);
+                    self.destinations_typed = Some(self.destinations_typed.unwrap_or(true) && typed);
+                }
+                return;
+            }
+            Provenance::Untrusted(source) => {
+                self.taint();
+                (stop, "strangers-value", source)
+            }
+            Provenance::Overflow(source) => {
+                self.taint();
+                (doubt, "ledger-full", source)
+            }
+            // An id that nobody named can only be wrong; an address that nobody named can be anyone's.
+            Provenance::Unknown if role == Role::Target => return,
+            Provenance::Unknown => (doubt, "unknown-value", Source::Unknown),
+        };
+        if role == Role::Destination {
+            self.destinations_typed = Some(false);
+        }
+        self.add(weight, Signal::UntrustedAuthority, rule, path, whole, source);
+    }
+
+    /// Does this argument give away a secret?
+    fn secrecy(&mut self, path: &Path<'_>, text: &str) {
+        let mut spans: Vec<(Range<usize>, Source, &'static str)> = Vec::new();
+        self.seen.carried(Carried::Secret, text, false, |range, source| {
+            spans.push((range, source, "secret-span"))
+        });
+        spans.extend(self.seen.credential(text).map(|(range, source)| (range, source, "credential-value")));
+        if let (true, Some(source)) = (text.len() >= SPAN_CONTENT, self.seen.secret_overflow()) {
+            let doubt = self.weight_of(Signal::SecretToSink).map(|weight| weight.min(Weight::Doubt));
+            self.add(doubt, Signal::SecretToSink, "ledger-full", path, 0..text.len(), source);
+        }
+        for (range, source, rule) in spans {
+            let said = self.seen.was_said(&text[range.clone()]);
+            let evidence = evidence(Signal::SecretToSink, rule, path, range, source);
+            if said { self.typed.push(evidence) } else { self.leak(evidence) }
+        }
+    }
+
+    fn leak(&mut self, evidence: Evidence) {
+        self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
+        let weight = self.weight_of(Signal::SecretToSink);
+        self.push(weight, evidence);
+    }
+
+    /// What concerns the run and not one argument.
+    fn run_level(&mut self) {
+        for mut evidence in std::mem::take(&mut self.typed) {
+            if self.destinations_typed == Some(true) {
+                evidence.rule = "user-typed";
+                self.push(Some(Weight::Finding), evidence);
+            } else {
+                self.leak(evidence);
+            }
+        }
+        if !self.seen.untrusted() {
+            return;
+        }
+        let call = |judge: &mut Self, signal, rule| {
+            let weight = judge.weight_of(signal);
+            judge.add(weight, signal, rule, &Path::ROOT, 0..0, Source::Unknown);
+        };
+        if !self.seen.asked_for(&self.call.tool.intent) {
+            call(self, Signal::UnrequestedEffect, "not-asked-for");
+        }
+        if self.policy.tiers().any(|tier| self.seen.tier(tier)) {
+            call(self, Signal::LethalTrifecta, "untrusted-and-private");
+        }
+        call(self, Signal::DerivedTaint, "after-untrusted");
+    }
+
+    fn conclude(mut self) -> Assessment {
+        let mut signals: Vec<Signal> = self.evidence.iter().map(|evidence| evidence.signal).collect();
+        signals.sort_unstable();
+        signals.dedup();
+        let strict = match self.weight {
+            None | Some(Weight::Finding) => Decision::Allow,
+            Some(Weight::Doubt) if self.policy.doubt() == OnDoubt::Ask => Decision::Ask,
+            Some(Weight::Doubt | Weight::Stop) => Decision::Block,
+        };
+        let decision = match strict {
+            Decision::Allow => Decision::Allow,
+            _ if self.policy.declassifies(&self.call.tool.name) => Decision::Declassify,
+            _ if self.policy.mode() == DataFlowMode::Shadow => Decision::Flag,
+            strict => strict,
+        };
+        if decision == Decision::Declassify {
+            // The host said that this sink may have it, so the channel may carry it there too.
+            let trust = self.label.trust();
+            self.label = Label::bottom().with_trust(trust);
+        }
+        Assessment { verdict: Verdict { decision, signals, evidence: self.evidence }, label: self.label }
+    }
+
+    /// What `signal` weighs here; `None` when it is not looked for.
+    fn weight_of(&self, signal: Signal) -> Option<Weight> {
+        match self.policy.response(signal) {
+            Response::Off => None,
+            Response::Find if !self.has_args || !self.call.tool.args.is_empty() => Some(Weight::Finding),
+            Response::Find | Response::Stop => Some(Weight::Stop),
+        }
+    }
+
+    fn add(
+        &mut self,
+        weight: Option<Weight>,
+        signal: Signal,
+        rule: &'static str,
+        path: &Path<'_>,
+        range: Range<usize>,
+        source: Source,
+    ) {
+        if weight.is_some() {
+            self.push(weight, evidence(signal, rule, path, range, source));
+        }
+    }
+
+    fn push(&mut self, weight: Option<Weight>, evidence: Evidence) {
+        if weight.is_some() {
+            self.weight = self.weight.max(weight);
+            self.evidence.push(evidence);
+        }
+    }
+
+    fn taint(&mut self) {
+        self.label = self.label.clone().with_trust(Trust::Untrusted);
+    }
+
+    fn is_untrusted(&self, text: &str) -> bool {
+        matches!(self.seen.provenance(text), Provenance::Untrusted(_) | Provenance::Overflow(_))
+    }
+}
+
+fn evidence(
+    signal: Signal,
+    rule: &'static str,
+    path: &Path<'_>,
+    range: Range<usize>,
+    source: Source,
+) -> Evidence {
+    Evidence { signal, rule, arg: path.to_string(), range, source, views: Vec::new() }
+}
+
+/// The leaf as text, and whether it is a value and not a key.
+fn as_text(leaf: Leaf<'_>, f: impl FnOnce(&str, bool)) {
+    match leaf {
+        Leaf::Str(text) => f(text, true),
+        Leaf::Key(text) => f(text, false),
+        Leaf::Int(number) => f(&number.to_string(), true),
+        Leaf::Uint(number) => f(&number.to_string(), true),
+        Leaf::Float(number) => f(&number.to_string(), true),
+        Leaf::Bytes(bytes) => f(&String::from_utf8_lossy(bytes), true),
+        Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => {}
+    }
+}
+
+/// Long text is followed by its spans; only a short one is worth a look-up as a whole.
+fn is_short(text: &str) -> bool {
+    text.len() <= 256
+}

@@ -1,0 +1,52 @@
+//! Links inside text.
+
+use std::ops::Range;
+
+/// Calls `found` with the byte range of each `http://`, `https://` or `www.` link in `text`.
+///
+/// A link ends at white space or one of `" ' < > )`, less trailing `. , ! ?`.
+pub(super) fn links(text: &str, mut found: impl FnMut(Range<usize>)) {
+    let mut at = 0;
+    while let Some(start) = next_link(text, at) {
+        let rest = &text[start..];
+        let end = rest.find(|c: char| c.is_whitespace() || "\"'<>)".contains(c)).unwrap_or(rest.len());
+        let link = rest[..end].trim_end_matches(['.', ',', '!', '?']);
+        found(start..start + link.len());
+        at = start + end.max(1);
+    }
+}
+
+/// Where a link begins, at `from` or later; not in the middle of a word or an address.
+fn next_link(text: &str, from: usize) -> Option<usize> {
+    const STARTS: [&str; 3] = ["http://", "https://", "www."];
+    let bytes = text.as_bytes();
+    (from..text.len()).find(|&at| {
+        let starts = STARTS.iter().any(|s| {
+            bytes.len() >= at + s.len() && bytes[at..at + s.len()].eq_ignore_ascii_case(s.as_bytes())
+        });
+        starts
+            && text.is_char_boundary(at)
+            && !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_@.-".contains(c))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str) -> Vec<&str> {
+        let mut links_in = Vec::new();
+        links(text, |range| links_in.push(&text[range]));
+        links_in
+    }
+
+    #[test]
+    fn links_are_found_without_the_punctuation_around_them() {
+        assert_eq!(
+            all("See https://A.example/x?y=1. Or (WWW.b.example)!"),
+            ["https://A.example/x?y=1", "WWW.b.example"]
+        );
+        assert_eq!(all("é<http://c.example>é"), ["http://c.example"]);
+        assert_eq!(all("xhttp://no www_ me@www.no"), Vec::<&str>::new());
+    }
+}
