@@ -53,7 +53,7 @@ impl<R: Read> Iterator for Events<R> {
         let walk = self.walk.as_mut()?;
         let item = loop {
             match walk.step() {
-                Ok(Some(Step::Record(seq, leaf, Some(event)))) => {
+                Ok(Some(Step { seq, leaf, event: Some(event) })) => {
                     return Some(Ok(StoredEvent { seq, leaf, event }));
                 }
                 Ok(Some(_)) => {}

@@ -330,3 +330,57 @@ fn a_second_opening_vouches_for_the_tail_that_it_set_aside() {
     assert_eq!(bytes[opening + 16..opening + 24], 1000_u64.to_be_bytes());
     assert_eq!(bytes[opening + 24..opening + 56], recovered.digest);
 }
+
+/// The ends of the frames of a log, the file header's first.
+fn ends(bytes: &[u8]) -> Vec<usize> {
+    let mut ends = vec![FILE_HEADER_LEN];
+    while ends[ends.len() - 1] < bytes.len() {
+        let start = ends[ends.len() - 1];
+        let length = FrameHeader::decode(&array(&bytes[start..])).length as usize;
+        ends.push(start + PAYLOAD_AT + length);
+    }
+    ends
+}
+
+#[test]
+fn damage_before_a_whole_frame_is_refused_and_damage_to_the_last_one_is_set_aside() {
+    let disk = SimulatedDisk::default();
+    work(&disk, Durability::Sync, &[], 0);
+    let bytes = disk.platter().live.clone();
+    let ends = ends(&bytes);
+    let last = ends[ends.len() - 2];
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        let disk = SimulatedDisk::holding(damaged.clone());
+        match Writer::open(disk.clone(), &key(), Durability::Sync) {
+            Ok((_, recovered)) => {
+                let recovered = recovered.expect("a flipped byte is reported");
+                assert_eq!((at >= last, recovered.offset), (true, last as u64));
+                assert_eq!(disk.platter().quarantined, [&damaged[last..]]);
+            }
+            Err(AuditError::Broken(found)) => {
+                let start = ends.iter().rev().find(|&&end| end <= at).map_or(0, |&end| end);
+                assert_eq!((at < last, found.offset), (true, start as u64));
+                assert_eq!(disk.platter().live, damaged, "a refused log is left as it is");
+            }
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn a_log_cut_anywhere_behind_its_header_is_opened_again_and_loses_only_the_cut_frame() {
+    let disk = SimulatedDisk::default();
+    work(&disk, Durability::Sync, &[], 0);
+    let bytes = disk.platter().live.clone();
+    let ends = ends(&bytes);
+    for cut in FILE_HEADER_LEN..bytes.len() {
+        let disk = SimulatedDisk::holding(bytes[..cut].to_vec());
+        let (writer, recovered) = Writer::open(disk.clone(), &key(), Durability::Sync).expect("opens");
+        writer.close().expect("closes");
+        let kept = ends.iter().rev().find(|&&end| end <= cut).copied().expect("at least the header");
+        assert_eq!(recovered.map(|tail| tail.bytes), (kept < cut).then_some((cut - kept) as u64));
+        assert!([0, 1, 2, 3, 4].starts_with(&stored(&disk)));
+    }
+}

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use graft_core::{Event, Seq};
 
-use crate::format::{Kind, Leaf, LogId, OPENING_LEN, SALT_LEN, array};
+use crate::format::{Kind, Leaf, LogId, MAC_LEN, OPENING_LEN, SALT_LEN, array};
 use crate::frames::{FileHeader, Frame, Frames, place};
 use crate::seal::{Batch, Keys};
 use crate::{AuditError, AuditKey, Break, What};
@@ -24,11 +24,11 @@ pub(crate) struct Progress {
 }
 
 /// One good frame.
-pub(crate) enum Step {
-    Opening,
-    /// The event is there if there is a key.
-    Record(Seq, Leaf, Option<Event>),
-    Closing,
+pub(crate) struct Step {
+    pub(crate) seq: Seq,
+    pub(crate) leaf: Leaf,
+    /// What a record says; `None` for openings and closes, and without a key.
+    pub(crate) event: Option<Event>,
 }
 
 /// A walk over one log.
@@ -81,14 +81,13 @@ impl<R: Read> Walk<R> {
                 self.progress.openings += 1;
                 let torn = u64::from_be_bytes(array(&payload[SALT_LEN..]));
                 self.progress.quarantined = self.progress.quarantined.saturating_add(torn);
-                Step::Opening
+                None
             }),
             _ if !self.is_open => Err(What::Misplaced),
-            Kind::Record => open_record(self.batch.as_ref(), &frame, payload)
-                .map(|event| Step::Record(Seq(frame.seq), frame.leaf, event)),
-            Kind::Closing => check_mac(self.keys.as_ref(), &frame, payload).map(|()| Step::Closing),
+            Kind::Record => open_record(self.batch.as_ref(), &frame, payload),
+            Kind::Closing => check_mac(self.keys.as_ref(), &frame, payload).map(|()| None),
         };
-        let step = opened.map_err(|what| {
+        let event = opened.map_err(|what| {
             let records = self.progress.records;
             Break { place: place(Some(frame.kind), records), seq: records, offset: frame.offset, what }
         })?;
@@ -100,7 +99,7 @@ impl<R: Read> Walk<R> {
             closed: frame.kind == Kind::Closing,
             ..self.progress
         };
-        Ok(Some(step))
+        Ok(Some(Step { seq: Seq(frame.seq), leaf: frame.leaf, event }))
     }
 }
 
@@ -119,7 +118,7 @@ fn open_record(batch: Option<&Batch>, frame: &Frame, payload: &mut [u8]) -> Resu
 /// The payload of an opening or a closing frame ends in a MAC over all that stands before it.
 fn check_mac(keys: Option<&Keys>, frame: &Frame, payload: &[u8]) -> Result<(), What> {
     let Some(keys) = keys else { return Ok(()) };
-    let Some((rest, mac)) = payload.split_last_chunk::<{ crate::format::MAC_LEN }>() else {
+    let Some((rest, mac)) = payload.split_last_chunk::<MAC_LEN>() else {
         return Err(What::Forged);
     };
     if keys.is_frame_mac(&frame.bound, rest, mac) { Ok(()) } else { Err(What::Forged) }
