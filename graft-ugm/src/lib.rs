@@ -1,4 +1,39 @@
 //! The Unified Graft Model: an impl block becomes a described interface.
+//!
+//! It describes; it holds no argument and no result of any call. It opens no connection and reads no
+//! file. The only values that pass through are those that a dispatcher hands from its caller to user
+//! code and back, and bytes that [`check`] looks at and forgets.
+//!
+//! ```
+//! use graft_ugm::{Described, interface};
+//!
+//! /// Where letters are kept.
+//! pub struct Inbox;
+//!
+//! #[interface(crate = "graft_ugm")] // with the facade crate, plain `#[interface]`
+//! impl Inbox {
+//!     /// The subjects of all letters.
+//!     #[interface(effect = "read-only", trust = "untrusted", origin = "channel-inbound")]
+//!     pub fn subjects(&self) -> Vec<String> {
+//!         vec!["hello".to_owned()]
+//!     }
+//!
+//!     /// Sends a letter.
+//!     #[interface(exfil = "message", args(to = "destination"), intent("send", "mail"))]
+//!     pub async fn send(&self, to: &str, text: &str) -> Result<(), String> {
+//!         if to.contains('@') { Ok(()) } else { Err(format!("`{text}` cannot go there")) }
+//!     }
+//! }
+//!
+//! let inbox = Inbox::interface();
+//! let names: Vec<&str> = inbox.methods().map(|(method, _)| method.name.as_str()).collect();
+//! assert_eq!(names, ["send", "subjects"]);
+//! assert_eq!(inbox.guard().methods[0].tool.role("to"), graft_core::Role::Destination);
+//! // Beside the block there is now `InboxClient`, with the same methods.
+//! let _: fn(graft_core::Caller) -> InboxClient = InboxClient::new;
+//! ```
+//!
+//! `MODEL.md` draws the canonical bytes and says how ids come about.
 
 mod check;
 mod contract;
@@ -12,7 +47,89 @@ mod value;
 pub use check::{ShapeError, check, check_each};
 pub use contract::{Contract, ContractError, MethodModel, Param};
 pub use describe::{Describe, MapKey, TypeSet};
-pub use graft_ugm_macros::{Describe, interface};
+pub use graft_ugm_macros::Describe;
+/// Describes the `pub` methods of an inherent `impl` block.
+///
+/// The block stays as it is, token for token. Beside it, for `impl Bank`, the attribute adds
+/// `impl Described for Bank`, with the [`Interface`] and a dispatcher, and `BankClient` with one async
+/// method for each described one. It has the same parameters and returns `Result<Labeled<T>,
+/// CallError<E>>`, with [`Infallible`](std::convert::Infallible) for `E` where the method has no error
+/// of its own.
+///
+/// # On the block
+/// | key | says | unless said |
+/// | --- | --- | --- |
+/// | `name = ".."` | the interface's name | that of the type |
+/// | `version = ".."` | the author's version; not part of the contract | none |
+/// | `crate = ".."` | where generated code finds the family | `"graft"` |
+///
+/// # On a method
+/// Each may stand in one attribute or in several. What is not said has the cautious default of
+/// [`ToolMetadata`](graft_core::ToolMetadata). The tool's name is `Interface.method`.
+///
+/// | key | says | words |
+/// | --- | --- | --- |
+/// | `effect = ".."` | what a call does | `pure`, `read-only`, `side-effecting`, `external-stateful` |
+/// | `exfil = ".."` | how arguments reach others | `none`, `message`, `payment`, `share`, `publish`, `url` |
+/// | `args(name = "..", ..)` | the role of parameters | `destination`, `target`, `credential`, `command`, `control`, `proof`, `query`, `content` |
+/// | `intent("..", ..)` | word stems by which a user asks for it | any |
+/// | `trust = ".."` | trust of the result | `trusted`, `structured`, `untrusted` |
+/// | `sensitivity = ".."` | sensitivity of the result | `public`, `internal`, `secret` |
+/// | `origin = ".."` | where the result comes from | a name such as `channel-inbound` |
+/// | `fields(name = "..", ..)` | trust of single fields of the result | as `trust` |
+/// | `credentials("..", ..)` | fields of the result that hold a credential | any |
+/// | `records(field = "..", trust = "..", no_other_writer = "..")` | a rule for whole records; repeatable | `trust` as above |
+/// | `scope = ".."` | a scope that the caller needs; repeatable | a name |
+/// | `tier = ".."` | where the code may run | `none`, `sandboxed`, `isolated`, `docker` |
+/// | `skip` | leaves the method out | |
+///
+/// A described method takes `&self`, and it may be `async`. It takes owned described types, or `&str`, `&[T]`
+/// and `&T` of them, and returns a described type, nothing, or `Result<T, E>` of two. Functions without
+/// `self` and those that are not `pub` are no part of the interface.
+///
+/// ```
+/// # use graft_ugm::{Decimal, Describe, Described, interface};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Serialize, Deserialize, Describe)]
+/// # #[describe(crate = "graft_ugm")]
+/// pub enum Refused {
+///     UnknownRecipient,
+///     Short { by: Decimal },
+/// }
+///
+/// pub struct Bank;
+///
+/// # /*
+/// #[interface(name = "acme.Bank", version = "1.2")]
+/// # */
+/// # #[interface(name = "acme.Bank", version = "1.2", crate = "graft_ugm")]
+/// impl Bank {
+///     /// Sends money at once.
+///     #[interface(effect = "external-stateful", exfil = "payment", scope = "bank:pay")]
+///     #[interface(args(recipient = "destination", amount = "control", subject = "content"))]
+///     #[interface(intent("pay", "send", "transfer"))]
+///     pub async fn send_money(
+///         &self,
+///         recipient: &str,
+///         amount: Decimal,
+///         subject: &str,
+///     ) -> Result<u64, Refused> {
+///         Err(Refused::UnknownRecipient)
+///     }
+///
+///     /// What came in and went out: counterparties wrote the subjects, the bank the rest.
+///     #[interface(effect = "read-only", sensitivity = "secret", trust = "structured")]
+///     #[interface(fields(subject = "untrusted"), records(field = "sender", trust = "trusted"))]
+///     pub fn history(&self) -> Vec<(String, String)> {
+///         Vec::new()
+///     }
+/// }
+///
+/// let (method, guard) = Bank::interface().methods().nth(1).unwrap();
+/// assert_eq!(method.params.len(), 3);
+/// assert_eq!(guard.tool.name.as_str(), "acme.Bank.send_money");
+/// ```
+pub use graft_ugm_macros::interface;
 pub use guard::{Guard, MethodGuard, Tier, TypeDocs};
 pub use model::{Interface, InterfaceBuilder, MethodBuilder, Model};
 pub use serve::Described;

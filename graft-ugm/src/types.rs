@@ -164,7 +164,7 @@ impl From<Vec<Type>> for Types {
         let mut types = Self { zero: vec![false; nodes.len()], nodes };
         // A least fixed point: a struct that contains itself has no values and stays `false`. Parts
         // mostly have higher numbers than the whole, so going backwards nearly always takes one round.
-        while (0..types.nodes.len()).rev().fold(false, |changed, at| types.settle(at) || changed) {}
+        while (0..types.nodes.len()).rev().filter(|at| types.settle(*at)).count() > 0 {}
         types
     }
 }

@@ -132,3 +132,42 @@ fn type_name(block: &ItemImpl) -> syn::Result<Ident> {
         ty => Err(syn::Error::new(ty.span(), "expected the name of a type")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(args: &str, item: &str) -> (Vec<String>, Vec<String>) {
+        let words = |tokens: TokenStream| tokens.into_iter().map(|token| token.to_string()).collect();
+        let item: TokenStream = item.parse().expect("tokens");
+        (words(item.clone()), words(expand(args.parse().expect("tokens"), item)))
+    }
+
+    #[test]
+    fn the_block_comes_out_token_for_token_and_first() {
+        let item = r##"
+            /// Doc.
+            #[allow(unused)]
+            impl Bank {
+                const LIMIT: u8 = { 1 + 1 };
+                made_elsewhere!(x);
+                #[interface(effect = "pure", args(a = "query"))]
+                pub async fn find(&self, mut a: &str) -> Result<Vec<u8>, r#Error> { a = "x"; todo!("{a}") }
+                #[interface(skip)]
+                pub fn any<T>(&mut self, t: T) -> impl Iterator<Item = T> + '_ { [t].into_iter() }
+                fn not_described(self) {}
+            }
+        "##;
+        for args in ["", "name = \"acme.Bank\", version = \"1\"", "nonsense"] {
+            let (input, output) = expanded(args, item);
+            assert_eq!(output[..input.len()], input, "{args}");
+            assert!(output.len() > input.len());
+        }
+    }
+
+    #[test]
+    fn a_method_comes_out_alone() {
+        let (input, output) = expanded("effect = \"pure\"", "pub fn find(&self) -> u8 { 1 }");
+        assert_eq!(output, input);
+    }
+}
