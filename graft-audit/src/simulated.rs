@@ -30,7 +30,7 @@ struct Platter {
 
 /// Clones share the platter, as handles of one file do.
 #[derive(Clone, Default)]
-struct SimulatedDisk {
+pub(crate) struct SimulatedDisk {
     platter: Arc<Mutex<Platter>>,
     position: u64,
 }
@@ -41,6 +41,11 @@ impl SimulatedDisk {
         disk.platter().durable = bytes.clone();
         disk.platter().live = bytes;
         disk
+    }
+
+    /// What a reader sees.
+    pub(crate) fn live(&self) -> Vec<u8> {
+        self.platter().live.clone()
     }
 
     fn platter(&self) -> MutexGuard<'_, Platter> {
@@ -305,7 +310,7 @@ fn two_copies_of_one_log_never_seal_under_the_same_key_and_number() {
     nonces.watch(&disk);
     let before = nonces.0.len();
     for first in [10, 20] {
-        let clone = SimulatedDisk::holding(disk.platter().live.clone());
+        let clone = SimulatedDisk::holding(disk.live());
         work(&clone, Durability::Sync, &[0, 1, 2, 3, 4], first);
         nonces.watch(&clone);
     }
@@ -323,7 +328,7 @@ fn a_second_opening_vouches_for_the_tail_that_it_set_aside() {
     let recovered = recovered.expect("a tail");
     assert_eq!(recovered.bytes, 1000);
     assert_eq!(recovered.digest, <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest([0; 1000])));
-    let bytes = disk.platter().live.clone();
+    let bytes = disk.live();
     let report = crate::verify(&bytes[..], &key()).expect("verifies").ensure_intact().expect("intact");
     assert_eq!((report.quarantined, report.openings, report.records), (1000, 2, 1));
     let opening = recovered.offset as usize + PAYLOAD_AT;
@@ -346,7 +351,7 @@ fn ends(bytes: &[u8]) -> Vec<usize> {
 fn damage_before_a_whole_frame_is_refused_and_damage_to_the_last_one_is_set_aside() {
     let disk = SimulatedDisk::default();
     work(&disk, Durability::Sync, &[], 0);
-    let bytes = disk.platter().live.clone();
+    let bytes = disk.live();
     let ends = ends(&bytes);
     let last = ends[ends.len() - 2];
     for at in 0..bytes.len() {
@@ -373,7 +378,7 @@ fn damage_before_a_whole_frame_is_refused_and_damage_to_the_last_one_is_set_asid
 fn a_log_cut_anywhere_behind_its_header_is_opened_again_and_loses_only_the_cut_frame() {
     let disk = SimulatedDisk::default();
     work(&disk, Durability::Sync, &[], 0);
-    let bytes = disk.platter().live.clone();
+    let bytes = disk.live();
     let ends = ends(&bytes);
     for cut in FILE_HEADER_LEN..bytes.len() {
         let disk = SimulatedDisk::holding(bytes[..cut].to_vec());

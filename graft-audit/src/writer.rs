@@ -59,14 +59,23 @@ pub(crate) struct Writer<S> {
 
 impl<S: Storage> Writer<S> {
     /// Begins a log in empty storage.
-    pub(crate) fn create(mut storage: S, key: &AuditKey, durability: Durability) -> Result<Self, AuditError> {
-        let log = LogId(random()?);
+    pub(crate) fn create(storage: S, key: &AuditKey, durability: Durability) -> Result<Self, AuditError> {
+        Self::create_as(storage, key, durability, LogId(random()?), random()?)
+    }
+
+    fn create_as(
+        mut storage: S,
+        key: &AuditKey,
+        durability: Durability,
+        log: LogId,
+        salt: [u8; SALT_LEN],
+    ) -> Result<Self, AuditError> {
         let keys = Keys::new(key, log);
         let header = FileHeader { log, commitment: keys.commitment() };
         storage.append(&header.encode())?;
         // Without this a crash could keep the opening and lose the header, which nothing can repair.
         storage.sync()?;
-        Self::begin(storage, keys, durability, (0, Leaf::of(&header.encode())), None, random()?)
+        Self::begin(storage, keys, durability, (0, Leaf::of(&header.encode())), None, salt)
     }
 
     /// Verifies the log in `storage`, sets a torn tail aside, and goes on behind the last good frame.
@@ -222,4 +231,65 @@ fn random() -> Result<[u8; 16], AuditError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| AuditError::Randomness)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use graft_core::{Action, CallId, Decision, Ending, Name, RunId, Signal, Timestamp, TraceId};
+
+    use super::*;
+    use crate::simulated::SimulatedDisk;
+
+    /// The log of `tests/golden`, with ids and salts that are not random.
+    fn golden() -> Vec<u8> {
+        let key = AuditKey::new(Sha256::digest("graft-audit golden log")).expect("strong");
+        let disk = SimulatedDisk::default();
+        let log = LogId(std::array::from_fn(|i| 0x10 + i as u8));
+        let mut writer =
+            Writer::create_as(disk.clone(), &key, Durability::Sync, log, [0xa1; 16]).expect("creates");
+        let name = Name::from_static;
+        let least = Event::new(Timestamp(0), name("a"), Action::RunBegin, name("r"), Ending::Pending);
+        let mut full = Event::new(
+            Timestamp(1_700_000_000_123_456_789),
+            name("agent:7"),
+            Action::DataflowBlocked,
+            name("Bank.send_money"),
+            Ending::Denied,
+        );
+        full.run = Some(RunId([0x21; 16]));
+        full.call = Some(CallId(300));
+        full.trace = Some(TraceId([0x22; 16]));
+        full.intent = Some(Seq(0));
+        full.decision = Some(Decision::Block);
+        full.signals = vec![Signal::UntrustedAuthority, Signal::LethalTrifecta];
+        full.code = Some(name("dataflow_policy_blocked"));
+        full.policy = Some([0x23; 32]);
+        writer.append(&least).expect("appends");
+        writer.append(&full).expect("appends");
+
+        // As if a crash had left three bytes behind the second record.
+        let torn = Recovered { offset: 0, bytes: 3, digest: Sha256::digest("abc").into() };
+        let (keys, end) = (writer.keys.clone(), (writer.next, writer.last_leaf));
+        let mut writer = Writer::begin(disk.clone(), keys, Durability::Sync, end, Some(torn), [0xa2; 16])
+            .expect("begins again");
+        full.ending = Ending::Ok;
+        writer.append(&full).expect("appends");
+        writer.close().expect("closes");
+        disk.live()
+    }
+
+    #[test]
+    fn the_writer_makes_the_golden_log() {
+        assert!(
+            golden() == include_bytes!("../tests/golden/v0.bin"),
+            "the format changed: it needs a new version"
+        );
+    }
+
+    #[test]
+    #[ignore = "writes the golden log of a new version"]
+    fn write_the_golden_log() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v0.bin");
+        std::fs::write(path, golden()).expect("writes");
+    }
 }

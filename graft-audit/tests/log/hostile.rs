@@ -61,7 +61,9 @@ fn flipping_any_byte_is_found_and_named() {
             for at in range.clone() {
                 let mut log = log.clone();
                 log[at] ^= mask;
-                let found = first_bad(&log);
+                let reports = reports(&log).map(|report| report.expect("the header is good"));
+                let found = reports[0].first_bad.clone().expect("it is found");
+                assert_eq!(Some(&found), reports[1].first_bad.as_ref());
                 let in_header = at < range.start + PAYLOAD_AT;
                 let what = if in_header { What::DamagedHeader } else { What::DamagedBody };
                 assert_eq!(
@@ -71,9 +73,10 @@ fn flipping_any_byte_is_found_and_named() {
                 );
                 // The damaged byte may be the one that says what kind of frame it is.
                 assert!(found.place == place || at == range.start, "byte {at}: {found}");
-                let good = reports(&log).map(|report| report.expect("the header is good"));
-                assert!(good.iter().all(|r| (r.records, r.good_bytes) == (seq, range.start as u64)));
-                assert_eq!(read(&log[..], &key()).filter(Result::is_ok).count() as u64, seq);
+                assert!(reports.iter().all(|r| (r.records, r.good_bytes) == (seq, range.start as u64)));
+                if mask == 1 {
+                    assert_eq!(read(&log[..], &key()).filter(Result::is_ok).count() as u64, seq);
+                }
             }
         }
     }
