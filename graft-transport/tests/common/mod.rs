@@ -1,11 +1,18 @@
 //! What the tests over real sockets share.
 #![allow(dead_code)] // each test file uses its part
 
+pub(crate) mod golden;
+pub(crate) mod raw;
+
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graft_core::{Clock, Timestamp};
-use graft_transport::TcpOptions;
+use graft_core::{
+    CallId, Channel, Clock, Deadline, Fault, Label, Metadata, Request, Router, RunId, Slot, Timestamp,
+};
+use graft_transport::conformance::{Counters, TestMethod, TestService};
+use graft_transport::{TcpOptions, TcpServer};
 use tokio::time::Instant;
 
 /// The time of the tokio runtime where there is one, so that it stands still when that does.
@@ -13,11 +20,10 @@ pub(crate) struct Machine(Instant);
 
 impl Machine {
     pub(crate) fn clock() -> Arc<dyn Clock> {
+        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
         Arc::new(Self(*START))
     }
 }
-
-static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
 
 impl Clock for Machine {
     fn now(&self) -> Timestamp {
@@ -31,4 +37,44 @@ impl Clock for Machine {
 
 pub(crate) fn options() -> TcpOptions {
     TcpOptions::new(Machine::clock())
+}
+
+/// A server of the test service.
+pub(crate) fn serve(options: TcpOptions) -> (TcpServer, Arc<Counters>) {
+    let service = TestService::default();
+    let counters = service.counters();
+    let router = Router::default().with(Arc::new(service));
+    (TcpServer::bind("127.0.0.1:0", router, options).expect("binds"), counters)
+}
+
+pub(crate) async fn call(channel: &dyn Channel, method: TestMethod, text: &str) -> Result<String, Fault> {
+    call_within(channel, method, text, None).await
+}
+
+pub(crate) async fn call_within(
+    channel: &dyn Channel,
+    method: TestMethod,
+    text: &str,
+    timeout: Option<Duration>,
+) -> Result<String, Fault> {
+    let mut meta = Metadata::new(RunId([1; 16]), CallId(0));
+    meta.deadline = timeout.map(|timeout| Deadline::after(&*Machine::clock(), timeout));
+    let label = Label::default();
+    let method = method.method();
+    let mut slot = Slot::<String, String, String>::new(method, text.to_owned());
+    let request =
+        Request { interface: TestService::INTERFACE, method: method.id, meta: &meta, label: &label };
+    channel.call(request, &mut slot).await?;
+    Ok(slot.into_outcome().expect("there is a reply").unwrap_or_else(|error| error))
+}
+
+/// No wait in a test is without an end.
+pub(crate) async fn bounded<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("no hang")
+}
+
+pub(crate) async fn until(happened: impl Fn() -> bool) {
+    while !happened() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
