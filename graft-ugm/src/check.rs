@@ -16,9 +16,10 @@ use crate::{Decimal, Fields, Type, TypeId, Types};
 /// use graft_ugm::{ShapeError, TypeSet, check};
 /// let mut types = TypeSet::default();
 /// let id = types.add::<u32>();
-/// assert_eq!(check(&[0x07], types.types(), id), Ok(()));
-/// assert_eq!(check(&[0x07, 0x00], types.types(), id), Err(ShapeError::Trailing));
-/// assert_eq!(check(&[0x87, 0x00], types.types(), id), Err(ShapeError::Overlong));
+/// let types = types.finish();
+/// assert_eq!(check(&[0x07], &types, id), Ok(()));
+/// assert_eq!(check(&[0x07, 0x00], &types, id), Err(ShapeError::Trailing));
+/// assert_eq!(check(&[0x87, 0x00], &types, id), Err(ShapeError::Overlong));
 /// ```
 pub fn check(bytes: &[u8], types: &Types, ty: TypeId) -> Result<(), ShapeError> {
     check_each(bytes, types, [ty])

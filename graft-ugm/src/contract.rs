@@ -1,6 +1,7 @@
 //! What both ends of a call must agree on, and its canonical bytes.
 
 use graft_core::{InterfaceId, MethodId, Name};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -87,13 +88,7 @@ impl Contract {
     /// # Errors
     /// [`ContractError`] says which rule the bytes break.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ContractError> {
-        if bytes.len() > Self::MAX_LEN {
-            return Err(ContractError::TooLong);
-        }
-        let contract: Self = postcard::from_bytes(bytes).map_err(|_| ContractError::Malformed)?;
-        if contract.to_bytes() != bytes {
-            return Err(ContractError::NotCanonical);
-        }
+        let contract: Self = parse(bytes, Self::MAX_LEN)?;
         contract.check()?;
         Ok(contract)
     }
@@ -161,18 +156,28 @@ pub(crate) fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("the model serialises")
 }
 
-/// Why bytes are not a contract. Holds nothing of them.
+/// Reads what [`canonical`] prints, and nothing else. The bound holds what decoding may allocate.
+pub(crate) fn parse<T: Serialize + DeserializeOwned>(bytes: &[u8], max: usize) -> Result<T, ContractError> {
+    if bytes.len() > max {
+        return Err(ContractError::TooLong);
+    }
+    let value: T = postcard::from_bytes(bytes).map_err(|_| ContractError::Malformed)?;
+    if canonical(&value) == bytes { Ok(value) } else { Err(ContractError::NotCanonical) }
+}
+
+/// Why bytes are not a contract or a guard part. Holds nothing of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractError {
-    /// More than [`Contract::MAX_LEN`] bytes or [`Contract::MAX_TYPES`] types.
-    #[error("a contract has at most 64 KiB and 4096 types")]
+    /// More bytes than [`Contract::MAX_LEN`] or [`Guard::MAX_LEN`](crate::Guard::MAX_LEN), or more types than
+    /// [`Contract::MAX_TYPES`].
+    #[error("a contract has at most 64 KiB and 4096 types, a guard part at most 1 MiB")]
     TooLong,
-    /// Not the encoding of a contract.
-    #[error("the bytes are not a contract")]
+    /// Not the encoding of one.
+    #[error("the bytes are not what they should describe")]
     Malformed,
-    /// Another encoding of a contract than the canonical one.
-    #[error("the bytes are not the canonical form of their contract")]
+    /// Another encoding than the canonical one.
+    #[error("the bytes are not in canonical form")]
     NotCanonical,
     /// Methods out of order or twice.
     #[error("methods must be ordered by name, each once")]

@@ -26,7 +26,7 @@ use crate::{Type, TypeDocs, TypeId, Types};
 ///
 /// let mut types = TypeSet::default();
 /// types.add::<Vec<Customer>>();
-/// assert_eq!(types.types().len(), 4); // the list, the struct, text, optional text
+/// assert_eq!(types.finish().len(), 4); // the list, the struct, text, optional text
 /// ```
 ///
 /// Implemented here for: integers from 8 to 128 bits, `f32`, `f64`, `bool`, `char`, `String`,
@@ -72,7 +72,7 @@ pub trait MapKey: Describe + std::fmt::Display {}
 /// Collects a [`Types`] graph. Each Rust type enters once, so recursive types end.
 #[derive(Debug, Default)]
 pub struct TypeSet {
-    types: Types,
+    types: Vec<Type>,
     docs: Vec<TypeDocs>,
     seen: HashMap<RustType, TypeId>,
 }
@@ -86,22 +86,22 @@ impl TypeSet {
         }
         // The number is taken before the parts are described: that ends recursion, and it is the
         // canonical order.
-        let at = self.types.nodes.len();
+        let at = self.types.len();
         let id = TypeId(u32::try_from(at).unwrap_or(u32::MAX));
         self.seen.insert(key, id);
-        self.types.nodes.push(Type::Unit);
+        self.types.push(Type::Unit);
         self.docs.push(T::docs());
-        self.types.nodes[at] = T::describe(self);
+        self.types[at] = T::describe(self);
         id
     }
 
-    /// The graph so far.
-    pub fn types(&self) -> &Types {
-        &self.types
+    /// The graph.
+    pub fn finish(self) -> Types {
+        Types::from(self.types)
     }
 
     pub(crate) fn into_parts(self) -> (Types, Vec<TypeDocs>) {
-        (Types::from(self.types.nodes), self.docs)
+        (Types::from(self.types), self.docs)
     }
 }
 

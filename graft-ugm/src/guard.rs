@@ -6,6 +6,8 @@ use graft_core::ToolMetadata;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::ContractError;
+
 /// Where a method's code may run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,9 +79,20 @@ pub struct TypeDocs {
 }
 
 impl Guard {
+    /// The most bytes of a guard part that comes from elsewhere; most of them are documentation.
+    pub const MAX_LEN: usize = 1024 * 1024;
+
     /// The canonical bytes; `MODEL.md` draws them.
     pub fn to_bytes(&self) -> Vec<u8> {
         crate::contract::canonical(self)
+    }
+
+    /// Reads canonical bytes.
+    ///
+    /// # Errors
+    /// [`ContractError::TooLong`], [`ContractError::Malformed`] or [`ContractError::NotCanonical`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ContractError> {
+        crate::contract::parse(bytes, Self::MAX_LEN)
     }
 
     /// SHA-256 over a prefix that names this use and [`Guard::to_bytes`].

@@ -126,7 +126,7 @@ pub struct Field {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Type>")]
 pub struct Types {
-    pub(crate) nodes: Vec<Type>,
+    nodes: Vec<Type>,
     /// Which types take no bytes: computed once, so that checking never walks one.
     #[serde(skip_serializing)]
     zero: Vec<bool>,
@@ -161,25 +161,48 @@ impl Types {
 
 impl From<Vec<Type>> for Types {
     fn from(nodes: Vec<Type>) -> Self {
-        let mut types = Self { zero: vec![false; nodes.len()], nodes };
-        // A least fixed point: a struct that contains itself has no values and stays `false`. Parts
-        // mostly have higher numbers than the whole, so going backwards nearly always takes one round.
-        while (0..types.nodes.len()).rev().filter(|at| types.settle(*at)).count() > 0 {}
-        types
+        Self { zero: zero_sized(&nodes), nodes }
     }
 }
 
-impl Types {
-    /// Marks the type at `at` if all its parts are marked; whether that is news.
-    fn settle(&mut self, at: usize) -> bool {
-        let is_zero = |part: TypeId| self.is_zero_sized(part);
-        let zero = match &self.nodes[at] {
-            Type::Unit | Type::Array(_, 0) => true,
-            Type::Tuple(parts) => parts.iter().copied().all(is_zero),
-            Type::Struct(ty) => ty.fields.types().all(is_zero),
-            _ => false,
-        };
-        zero && !std::mem::replace(&mut self.zero[at], true)
+/// Which types take no bytes, in time linear in the graph, since that may come from anyone.
+///
+/// A tuple or struct takes none once none of its parts does. One that contains itself never gets
+/// there; it has no values at all.
+fn zero_sized(nodes: &[Type]) -> Vec<bool> {
+    let mut zero = vec![false; nodes.len()];
+    let mut waits_for = vec![0; nodes.len()];
+    let mut part_of = vec![Vec::new(); nodes.len()];
+    let mut found = Vec::new();
+    for (at, node) in nodes.iter().enumerate() {
+        match node {
+            Type::Unit | Type::Array(_, 0) => {}
+            Type::Tuple(parts) => waits_for[at] = parts.len(),
+            Type::Struct(ty) => waits_for[at] = ty.fields.types().count(),
+            _ => continue,
+        }
+        match node {
+            _ if waits_for[at] == 0 => found.push(at),
+            Type::Struct(ty) => ty.fields.types().for_each(|part| note(&mut part_of, part, at)),
+            _ => node.parts().for_each(|part| note(&mut part_of, part, at)),
+        }
+    }
+    while let Some(at) = found.pop() {
+        zero[at] = true;
+        for &whole in &part_of[at] {
+            waits_for[whole] -= 1;
+            if waits_for[whole] == 0 {
+                found.push(whole);
+            }
+        }
+    }
+    zero
+}
+
+/// A part outside the graph is nobody's part: whoever holds it waits for ever.
+fn note(part_of: &mut [Vec<usize>], part: TypeId, whole: usize) {
+    if let Some(wholes) = usize::try_from(part.0).ok().and_then(|part| part_of.get_mut(part)) {
+        wholes.push(whole);
     }
 }
 

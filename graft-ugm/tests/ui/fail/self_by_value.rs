@@ -1,0 +1,10 @@
+use graft_ugm::interface;
+
+struct Bank;
+
+#[interface(crate = "graft_ugm")]
+impl Bank {
+    pub fn close(self) {}
+}
+
+fn main() {}
