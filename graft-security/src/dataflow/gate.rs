@@ -1,13 +1,15 @@
 //! The policy as an interceptor: in front of a channel, on the side of whoever owns the run.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use graft_core::{
     Action, Call, Clock, Decision, Done, Ending, Event, Fault, FaultCode, Interceptor, Label, Name, Outcome,
     Recorder, Reply, Signal, Source, TaintLedger, Verdict,
 };
 
+use super::judge::Assessment;
 use super::policy::{DataFlowMode, DataFlowPolicy};
 
 /// Judges each call of one run before it happens and records what comes back.
@@ -23,7 +25,11 @@ pub struct DataFlowGate {
     clock: Arc<dyn Clock>,
     actor: Name,
     counts: Arc<SignalCounts>,
+    costs: Option<Arc<Mutex<Vec<Duration>>>>,
 }
+
+/// The most judgements whose cost is kept.
+const MAX_COSTS: usize = 1 << 20;
 
 impl DataFlowGate {
     /// A gate for the run that owns `ledger`. `actor` is on whose behalf calls are made.
@@ -35,13 +41,33 @@ impl DataFlowGate {
         actor: Name,
     ) -> Self {
         let digest = policy.digest();
-        Self { policy, digest, ledger, recorder, clock, actor, counts: Arc::default() }
+        Self { policy, digest, ledger, recorder, clock, actor, counts: Arc::default(), costs: None }
     }
 
     /// The same, counting into `counts`, which several gates may share.
     #[must_use]
     pub fn with_counts(self, counts: Arc<SignalCounts>) -> Self {
         Self { counts, ..self }
+    }
+
+    /// The same, keeping what each judgement of a sink costs, up to a million of them.
+    #[must_use]
+    pub fn with_costs(self, costs: Arc<Mutex<Vec<Duration>>>) -> Self {
+        Self { costs: Some(costs), ..self }
+    }
+
+    fn assess(&self, call: &Call<'_>) -> Assessment {
+        let Some(costs) = self.costs.as_ref().filter(|_| call.tool.is_sink()) else {
+            return self.policy.assess(&self.ledger, call);
+        };
+        let start = self.clock.monotonic();
+        let assessment = self.policy.assess(&self.ledger, call);
+        let took = self.clock.monotonic().saturating_sub(start);
+        let mut costs = costs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if costs.len() < MAX_COSTS {
+            costs.push(took);
+        }
+        assessment
     }
 
     fn record(
@@ -67,7 +93,7 @@ impl DataFlowGate {
 
 impl Interceptor for DataFlowGate {
     fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
-        let assessment = self.policy.assess(&self.ledger, call);
+        let assessment = self.assess(call);
         let verdict = assessment.verdict;
         // In shadow a finding must not make the channel refuse what it would have carried.
         let found = match self.policy.mode() {

@@ -100,7 +100,7 @@ impl<'a> Judge<'a> {
                 if self.seen.untrusted() {
                     self.integrity(path, role, text, is_value);
                 }
-                if watch_secrets {
+                if watch_secrets && !(role == Role::Destination && self.is_plain_address(text)) {
                     self.secrecy(path, text);
                 }
             });
@@ -185,6 +185,12 @@ impl<'a> Judge<'a> {
             let evidence = evidence(Signal::SecretToSink, rule, path, range, source);
             if said { self.typed.push(evidence) } else { self.leak(evidence) }
         }
+    }
+
+    /// Whether this is an address that somebody trusted named, and nothing else: telling a receiver its own
+    /// address gives nothing away. A URL is matched by host alone, so its path could hold anything.
+    fn is_plain_address(&self, text: &str) -> bool {
+        !text.contains(['/', '?', '#']) && matches!(self.seen.provenance(text), Provenance::Trusted(_))
     }
 
     fn leak(&mut self, evidence: Evidence) {

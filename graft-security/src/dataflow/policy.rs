@@ -106,6 +106,12 @@ impl DataFlowPolicy {
         Self { responses: [Stop, Off, Off, Off, Stop, Off], ..Self::new(mode) }
     }
 
+    /// The same rules in another mode.
+    #[must_use]
+    pub fn with_mode(self, mode: DataFlowMode) -> Self {
+        Self { mode, ..self }
+    }
+
     /// What `signal` leads to.
     #[must_use]
     pub fn respond(mut self, signal: Signal, response: Response) -> Self {
@@ -177,6 +183,12 @@ impl DataFlowPolicy {
 
     pub(super) fn tiers(&self) -> impl Iterator<Item = Sensitivity> + '_ {
         self.sensitive_tiers.iter().copied()
+    }
+}
+
+impl From<DataFlowMode> for DataFlowPolicy {
+    fn from(mode: DataFlowMode) -> Self {
+        Self::new(mode)
     }
 }
 

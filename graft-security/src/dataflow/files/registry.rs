@@ -27,7 +27,14 @@ const ROLES: &str =
 #[derive(Clone, Debug)]
 pub struct Registry {
     own: Vec<String>,
-    tools: BTreeMap<String, ToolMetadata>,
+    tools: BTreeMap<String, Entry>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    tool: ToolMetadata,
+    /// A sink that takes arguments none of which has a role.
+    unlabelled: bool,
 }
 
 impl Registry {
@@ -42,12 +49,12 @@ impl Registry {
 
     /// The tool called `name`.
     pub fn tool(&self, name: &str) -> Option<&ToolMetadata> {
-        self.tools.get(name)
+        self.tools.get(name).map(|entry| &entry.tool)
     }
 
     /// Every tool, by name.
     pub fn tools(&self) -> impl Iterator<Item = (&str, &ToolMetadata)> {
-        self.tools.iter().map(|(name, tool)| (name.as_str(), tool))
+        self.tools.iter().map(|(name, entry)| (name.as_str(), &entry.tool))
     }
 
     /// The user's own identifiers.
@@ -55,9 +62,9 @@ impl Registry {
         &self.own
     }
 
-    /// Sinks none of whose arguments has a role: the policy can only judge them as a whole.
+    /// Sinks that take arguments none of which has a role: the policy can only judge them as a whole.
     pub fn unlabelled_sinks(&self) -> impl Iterator<Item = &str> {
-        self.tools().filter(|(_, tool)| tool.is_sink() && tool.args.is_empty()).map(|(name, _)| name)
+        self.tools.iter().filter(|(_, entry)| entry.unlabelled).map(|(name, _)| name.as_str())
     }
 
     fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -72,7 +79,7 @@ impl Registry {
             return Err("`tools` is missing; a registry is one JSON object with `tools`".to_owned());
         };
         let Value::Object(tools) = tools else { return Err("`tools` must be an object".to_owned()) };
-        let tools = tools.into_iter().map(|(name, value)| Ok((name.clone(), tool(&name, value)?)));
+        let tools = tools.into_iter().map(|(name, value)| Ok((name.clone(), entry(&name, value)?)));
         let tools = tools.collect::<Result<_, String>>()?;
         top.finish()?;
         Ok(Self { own, tools })
@@ -87,7 +94,7 @@ pub(super) fn version(top: &mut Object) -> Result<(), String> {
     }
 }
 
-fn tool(name: &str, value: Value) -> Result<ToolMetadata, String> {
+fn entry(name: &str, value: Value) -> Result<Entry, String> {
     let mut object = Object::new(value, &format!("tools.{name}"))?;
     let stable =
         Name::new(name).map_err(|error| format!("the tool name `{name}` cannot be used: {error}"))?;
@@ -95,7 +102,7 @@ fn tool(name: &str, value: Value) -> Result<ToolMetadata, String> {
     // For people and for models; no policy reads them.
     object.text("description")?;
     object.text("why")?;
-    object.members("params")?;
+    let has_params = object.take("params").is_none_or(|params| !lists_none(&params));
     if let Some(trust) = object.word("trust", TRUSTS)? {
         tool.trust = trust;
     }
@@ -125,7 +132,19 @@ fn tool(name: &str, value: Value) -> Result<ToolMetadata, String> {
     tool.records =
         records.map(|(i, value)| record(value, &format!("{path}[{i}]"))).collect::<Result<_, _>>()?;
     object.finish()?;
-    Ok(tool)
+    let unlabelled = has_params && tool.is_sink() && tool.args.is_empty();
+    Ok(Entry { tool, unlabelled })
+}
+
+/// Whether a published schema says that the tool takes no argument.
+fn lists_none(params: &Value) -> bool {
+    match params {
+        Value::Array(params) => params.is_empty(),
+        Value::Object(schema) => {
+            matches!(schema.get("properties"), Some(Value::Object(all)) if all.is_empty())
+        }
+        _ => false,
+    }
 }
 
 fn words<T: serde::de::DeserializeOwned>(
@@ -175,7 +194,6 @@ mod tests {
             (r#"["me"]"#, r#"{}"#, "self"),
             (r#"{"t":{"#, r#"[{"#, "JSON"),
             (r#""description":"d""#, r#""description":{}"#, "tools.t.description"),
-            (r#""params":{}"#, r#""params":[]"#, "tools.t.params"),
             (r#""trust":"trusted","sensitivity""#, r#""trust":"sure","sensitivity""#, "tools.t.trust"),
             (r#""secret""#, r#""hush""#, "tools.t.sensitivity"),
             (r#""read-only""#, r#"1"#, "tools.t.side_effect"),

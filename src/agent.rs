@@ -1,0 +1,306 @@
+//! The agent's end: a channel, the policy in front of it, and one ledger for each run.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use graft_core::{
+    Action, CallRecorder, Caller, Channel, Clock, DeadlineCheck, Ending, Event, Interceptor, LedgerKey, Name,
+    Receipt, RecordError, Recorder, RunId, Seq, Speaker, TaintLedger,
+};
+use graft_security::dataflow::{DataFlowGate, DataFlowMode, DataFlowPolicy, SignalCounts};
+
+use crate::SystemClock;
+
+/// Builds an [`Agent`].
+pub struct AgentBuilder {
+    channel: Arc<dyn Channel>,
+    policy: DataFlowPolicy,
+    recorder: Option<Arc<dyn Recorder>>,
+    clock: Arc<dyn Clock>,
+    actor: Name,
+    own_ids: Vec<String>,
+    timeout: Option<Duration>,
+    ledger_limit: usize,
+    interceptors: Vec<Arc<dyn Interceptor>>,
+    measure: bool,
+}
+
+impl AgentBuilder {
+    /// Judges each call by `policy`, or by the default profile in a mode. Absent means off.
+    #[must_use]
+    pub fn data_flow_policy(self, policy: impl Into<DataFlowPolicy>) -> Self {
+        Self { policy: policy.into(), ..self }
+    }
+
+    /// Records calls, verdicts, runs and receipts. Absent means that nothing is recorded.
+    #[must_use]
+    pub fn recorder(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self { recorder: Some(recorder), ..self }
+    }
+
+    /// Whom records name as acting; `agent` unless set.
+    #[must_use]
+    pub fn actor(self, actor: Name) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// The user's own identifiers, which are trusted as values and mark records as the user's.
+    #[must_use]
+    pub fn own_ids<S: Into<String>>(self, ids: impl IntoIterator<Item = S>) -> Self {
+        Self { own_ids: ids.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Bounds each call; unbounded unless set.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Bounds the recorded text of a run that is indexed, in bytes;
+    /// [`graft_core::ledger::DEFAULT_LIMIT`] unless set.
+    #[must_use]
+    pub fn ledger_limit(self, bytes: usize) -> Self {
+        Self { ledger_limit: bytes, ..self }
+    }
+
+    /// The same on another clock.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Adds an interceptor of the host's own, between the records and the policy.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: Arc<dyn Interceptor>) -> Self {
+        self.interceptors.push(interceptor);
+        self
+    }
+
+    /// Keeps what each judgement cost, for [`Agent::judgements`]. Reads the clock twice for each call.
+    #[must_use]
+    pub fn measure_judgements(self) -> Self {
+        Self { measure: true, ..self }
+    }
+
+    /// The agent.
+    pub fn build(self) -> Agent {
+        let costs = self.measure.then(Arc::default);
+        Agent { policy: Arc::new(self.policy.clone()), counts: Arc::default(), costs, set: Arc::new(self) }
+    }
+}
+
+/// Makes calls on behalf of a user, run by run, under one policy. Cheap to clone.
+#[derive(Clone)]
+pub struct Agent {
+    set: Arc<AgentBuilder>,
+    policy: Arc<DataFlowPolicy>,
+    counts: Arc<SignalCounts>,
+    costs: Option<Arc<Mutex<Vec<Duration>>>>,
+}
+
+impl Agent {
+    /// Begins to build an agent whose calls go through `channel`.
+    pub fn over(channel: Arc<dyn Channel>) -> AgentBuilder {
+        AgentBuilder {
+            channel,
+            policy: DataFlowPolicy::new(DataFlowMode::Off),
+            recorder: None,
+            clock: Arc::new(SystemClock::new()),
+            actor: Name::from_static("agent"),
+            own_ids: Vec::new(),
+            timeout: None,
+            ledger_limit: graft_core::ledger::DEFAULT_LIMIT,
+            interceptors: Vec::new(),
+            measure: false,
+        }
+    }
+
+    /// One line that says what guards this agent and what does not, to be shown at its start.
+    pub fn summary(&self) -> String {
+        let mode = match self.policy.mode() {
+            DataFlowMode::Off => "off: no call is judged",
+            DataFlowMode::Shadow => "shadow: flows are recorded and nothing is stopped",
+            DataFlowMode::Enforce => "enforce",
+        };
+        let records = if self.set.recorder.is_some() { "on" } else { "off: nothing is recorded" };
+        format!("data flow {mode}; records {records}")
+    }
+
+    /// How often each signal tripped so far.
+    pub fn signal_counts(&self) -> &SignalCounts {
+        &self.counts
+    }
+
+    /// What each judgement cost so far; empty unless [`AgentBuilder::measure_judgements`] was asked for.
+    pub fn judgements(&self) -> Vec<Duration> {
+        let costs =
+            self.costs.as_ref().map(|costs| costs.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        costs.map(|costs| costs.clone()).unwrap_or_default()
+    }
+
+    /// Begins a run for what the user asked: a ledger of its own, under a key of its own.
+    ///
+    /// # Errors
+    /// [`RunError`] if the operating system gives no randomness or the beginning cannot be recorded.
+    pub fn begin_run(&self, prompt: &str) -> Result<Run, RunError> {
+        let mut random = [0; 48];
+        getrandom::fill(&mut random).map_err(|_| RunError::Randomness)?;
+        let (mut key, mut id) = ([0; 32], [0; 16]);
+        key.copy_from_slice(&random[..32]);
+        id.copy_from_slice(&random[32..]);
+        let set = &self.set;
+        let ledger = TaintLedger::new(LedgerKey::new(key).map_err(|_| RunError::Randomness)?)
+            .with_limit(set.ledger_limit)
+            .with_own_ids(&set.own_ids);
+        ledger.record_trusted(Speaker::User, prompt);
+        let run = Run { agent: self.clone(), ledger: Arc::new(ledger), id: RunId(id), ended: false };
+        run.record(Action::RunBegin, |event| {
+            event.code = Some(match self.policy.mode() {
+                DataFlowMode::Off => Name::from_static("dataflow:off"),
+                DataFlowMode::Shadow => Name::from_static("dataflow:shadow"),
+                DataFlowMode::Enforce => Name::from_static("dataflow:enforce"),
+            });
+            event.policy = Some(self.policy.digest());
+        })?;
+        Ok(run)
+    }
+
+    fn interceptors(&self, ledger: &Arc<TaintLedger>) -> Vec<Arc<dyn Interceptor>> {
+        let set = &self.set;
+        let mut all: Vec<Arc<dyn Interceptor>> = Vec::new();
+        if let Some(recorder) = &set.recorder {
+            all.push(Arc::new(CallRecorder::new(recorder.clone(), set.clock.clone(), set.actor.clone())));
+        }
+        all.push(Arc::new(DeadlineCheck(set.clock.clone())));
+        all.extend(set.interceptors.iter().cloned());
+        if self.policy.mode() != DataFlowMode::Off {
+            let recorder = set.recorder.clone().unwrap_or_else(|| Arc::new(NoRecorder));
+            let gate = DataFlowGate::new(
+                self.policy.clone(),
+                ledger.clone(),
+                recorder,
+                set.clock.clone(),
+                set.actor.clone(),
+            );
+            let gate = gate.with_counts(self.counts.clone());
+            all.push(Arc::new(match &self.costs {
+                Some(costs) => gate.with_costs(costs.clone()),
+                None => gate,
+            }));
+        }
+        all
+    }
+}
+
+/// One run: what the user asked, what came back, and the calls in between.
+///
+/// Ends when dropped; [`Run::end`] says so if the end could not be recorded.
+pub struct Run {
+    agent: Agent,
+    ledger: Arc<TaintLedger>,
+    id: RunId,
+    ended: bool,
+}
+
+impl Run {
+    /// What generated clients are made of. Calls of one run share its ledger; make it once and clone it,
+    /// so that they share their numbering too.
+    pub fn caller(&self) -> Caller {
+        let set = &self.agent.set;
+        let caller = Caller::new(set.channel.clone(), set.clock.clone(), self.id)
+            .with_interceptors(self.agent.interceptors(&self.ledger));
+        match set.timeout {
+            Some(timeout) => caller.with_timeout(timeout),
+            None => caller,
+        }
+    }
+
+    /// The run's id; records name it.
+    pub fn id(&self) -> RunId {
+        self.id
+    }
+
+    /// What the run has seen, to record what came in by other ways than calls.
+    pub fn ledger(&self) -> &TaintLedger {
+        &self.ledger
+    }
+
+    /// Records that a value left through one of the doors of [`graft_core::Labeled`].
+    ///
+    /// # Errors
+    /// If it could not be recorded; then do not use the value.
+    pub fn record_receipt(&self, receipt: &Receipt) -> Result<(), RunError> {
+        self.record(Action::LabelReleased, |event| {
+            event.target = receipt.peer().unwrap_or(receipt.purpose()).clone();
+            event.code = Some(Name::from_static(receipt.door().as_str()));
+        })
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// If the end could not be recorded.
+    pub fn end(mut self) -> Result<(), RunError> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), RunError> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        self.record(Action::RunEnd, |_| {})
+    }
+
+    fn record(&self, action: Action, fill: impl FnOnce(&mut Event)) -> Result<(), RunError> {
+        let Some(recorder) = &self.agent.set.recorder else { return Ok(()) };
+        let set = &self.agent.set;
+        let mut event =
+            Event::new(set.clock.now(), set.actor.clone(), action, Name::from_static("run"), Ending::Ok);
+        event.run = Some(self.id);
+        fill(&mut event);
+        recorder.record(&event)?;
+        Ok(())
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.finish(); // whoever wants to know calls `end`
+    }
+}
+
+/// A run could not begin, end or record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The operating system gives no randomness, so the ledger would have no key of its own.
+    Randomness,
+    /// The recorder did not keep a record.
+    Record(RecordError),
+}
+
+impl From<RecordError> for RunError {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
+    }
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Randomness => f.write_str("the operating system gives no randomness"),
+            Self::Record(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// For agents that were built without a recorder.
+struct NoRecorder;
+
+impl Recorder for NoRecorder {
+    fn record(&self, _: &Event) -> Result<Seq, RecordError> {
+        Ok(Seq(0))
+    }
+}
