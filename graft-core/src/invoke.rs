@@ -53,13 +53,18 @@ impl Router {
         self.services.iter().map(|service| service.interface())
     }
 
+    /// The dispatcher to which calls for `interface` go.
+    pub fn route(&self, interface: InterfaceId) -> Option<&dyn Invoke> {
+        self.services.iter().find(|service| service.hosts(interface)).map(|service| &**service)
+    }
+
     /// Carries out one call.
     ///
     /// # Errors
     /// [`FaultCode::ContractMismatch`] if no dispatcher hosts exactly this contract, or what the
     /// dispatcher says.
     pub async fn invoke<'a>(&'a self, request: Request<'a>, body: Body<'a>) -> Result<Label, Fault> {
-        match self.services.iter().find(|service| service.hosts(request.interface)) {
+        match self.route(request.interface) {
             Some(service) => service.invoke(request, body).await,
             None => Err(Fault::new(FaultCode::ContractMismatch, request.meta.trace.trace)),
         }
