@@ -29,22 +29,30 @@ impl<S: Session> Shared<S> {
 
     /// Queues something once there is room for it, or the session is closed.
     pub(super) async fn queue<R>(&self, queue: impl FnOnce(&mut S) -> R) -> R {
-        let mut room = pin!(self.room.notified());
+        let mut queue = Some(queue);
         loop {
-            // Enabled before looking, so that room made in between is not missed.
-            room.as_mut().enable();
-            {
-                let mut session = self.lock();
-                if session.has_room() || session.closed().is_some() {
-                    let queued = queue(&mut session);
-                    drop(session);
-                    self.pump.wake();
-                    return queued;
-                }
+            if let Some(queued) = self.try_queue(&mut queue) {
+                return queued;
             }
-            room.as_mut().await;
-            room.set(self.room.notified());
+            let mut room = pin!(self.room.notified());
+            // Enabled before looking again, so that room made in between is not missed.
+            room.as_mut().enable();
+            if let Some(queued) = self.try_queue(&mut queue) {
+                return queued;
+            }
+            room.await;
         }
+    }
+
+    fn try_queue<R>(&self, queue: &mut Option<impl FnOnce(&mut S) -> R>) -> Option<R> {
+        let mut session = self.lock();
+        if !session.has_room() && session.closed().is_none() {
+            return None;
+        }
+        let queued = queue.take()?(&mut session);
+        drop(session);
+        self.pump.wake();
+        Some(queued)
     }
 
     /// Queues something small whether there is room or not.
