@@ -14,6 +14,20 @@ use crate::{AuditError, AuditKey, Durability, Leaf, Recovered};
 ///
 /// Threads share it by reference; records get their order from a lock. Dropping it without
 /// [`close`](Self::close) leaves a log that opens and verifies, but that does not say where it ends.
+///
+/// ```
+/// use graft_audit::{AuditError, AuditKey, AuditLog};
+/// # let folder = std::env::temp_dir().join(format!("graft-audit-log-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let path = folder.join("acts.graft-log");
+/// let key = AuditKey::generate()?;
+/// let log = AuditLog::create(&path, &key)?;
+/// assert!(matches!(AuditLog::open(&path, &key), Err(AuditError::Locked)));
+/// log.close()?;
+/// assert!(AuditLog::open(&path, &key)?.recovered().is_none());
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct AuditLog {
     writer: Mutex<Writer<FileStorage>>,
     recovered: Option<Recovered>,
@@ -118,8 +132,8 @@ impl LogOptions {
     /// Creates a log where there is no file yet; on Unix for its owner alone.
     ///
     /// # Errors
-    /// [`AuditError::Exists`] if there is a file; [`AuditError::Io`] if it cannot be written. A crash in the
-    /// middle leaves a file that [`open`](Self::open) names as such, to be removed by hand.
+    /// [`AuditError::Exists`] if there is a file; [`AuditError::Io`] if it cannot be written. A failure in
+    /// the middle leaves a file that [`open`](Self::open) names as such, to be removed by hand.
     pub fn create(&self, path: impl AsRef<Path>, key: &AuditKey) -> Result<AuditLog, AuditError> {
         let writer = Writer::create(FileStorage::create(path.as_ref())?, key, self.durability)?;
         Ok(AuditLog { writer: Mutex::new(writer), recovered: None })

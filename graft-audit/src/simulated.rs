@@ -52,25 +52,27 @@ impl SimulatedDisk {
         self.platter.lock().expect("no test panics while it holds the platter")
     }
 
-    /// The disk after the power failed, for one outcome of everything that was on its way.
+    /// The disk after the power failed: of each sector that differs from what is safe, any outcome.
     fn after_crash(&self, random: &mut Random) -> Self {
         let platter = self.platter();
         let (old, new) = (&platter.durable, &platter.live);
-        let longest = old.len().max(new.len());
         let shortest = old.len().min(new.len());
+        let longest = old.len().max(new.len());
         let mut bytes = new.clone();
-        bytes.resize(longest, 0);
-        bytes[new.len()..].copy_from_slice(old.get(new.len()..).unwrap_or_default());
-        bytes.truncate(shortest + random.below(longest - shortest + 1));
-        if new.len() > old.len() {
-            for sector in bytes[shortest..].chunks_mut(SECTOR) {
-                match random.below(4) {
-                    0 => sector.fill(0),
-                    1 => sector.iter_mut().for_each(|byte| *byte = random.below(256) as u8),
-                    _ => {}
-                }
+        bytes.extend(old.get(new.len()..).unwrap_or_default());
+        for start in (0..longest).step_by(SECTOR) {
+            let sector = start..(start + SECTOR).min(longest);
+            // Only what was written is on its way; a sync never rewrites what is safe.
+            let unsafe_from = sector.clone().find(|&at| old.get(at) != new.get(at));
+            let Some(from) = unsafe_from else { continue };
+            match random.below(5) {
+                0 => bytes[from..sector.end].fill(0),
+                1 => bytes[from..sector.end].iter_mut().for_each(|byte| *byte = random.below(256) as u8),
+                2 => (from..sector.end.min(old.len())).for_each(|at| bytes[at] = old[at]),
+                _ => {}
             }
         }
+        bytes.truncate(shortest + random.below(longest - shortest + 1));
         Self::holding(bytes)
     }
 

@@ -90,7 +90,7 @@ impl fmt::Display for VerifyReport {
     }
 }
 
-/// Verifies a log with its key. Memory is bounded by one record; bring no buffer of your own.
+/// Verifies a log with its key, in memory bounded by one record. `reader` need not be buffered.
 ///
 /// Damage is not an error here but the report's [`first_bad`](VerifyReport::first_bad), so that what is good
 /// can be told as well.
@@ -114,6 +114,12 @@ pub fn verify(reader: impl Read, key: &AuditKey) -> Result<VerifyReport, AuditEr
 ///
 /// # Errors
 /// As [`verify`], without the wrong key.
+///
+/// ```
+/// use graft_audit::{AuditError, Place, What, verify_structure};
+/// let Err(AuditError::Broken(found)) = verify_structure(&b"graftlog"[..]) else { unreachable!() };
+/// assert_eq!((found.place, found.what), (Place::FileHeader, What::ShortFileHeader { found: 8 }));
+/// ```
 pub fn verify_structure(reader: impl Read) -> Result<VerifyReport, AuditError> {
     walk_through(reader, None)
 }
