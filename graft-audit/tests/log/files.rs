@@ -7,7 +7,8 @@ use graft_audit::{
 };
 use graft_core::{RecordError, Recorder, Seq, Signal};
 
-use crate::common::{Folder, append, event, key, other_key};
+use crate::common::{FILE_HEADER, Folder, append, event, key, other_key};
+use crate::reference::{bare, chain, frames};
 
 fn state(folder: &Folder) -> (u64, State) {
     let file = fs::File::open(folder.log()).expect("opens");
@@ -117,6 +118,26 @@ fn damage_before_the_end_is_refused_and_left_as_it_is() {
     assert_eq!((found.place, found.offset, found.what), (Place::Record(0), 263, What::DamagedBody));
     assert_eq!(fs::read(folder.log()).expect("reads"), bytes);
     assert_eq!(folder.names().len(), 1);
+}
+
+#[test]
+fn a_whole_last_frame_that_does_not_belong_is_refused_and_not_taken_for_a_torn_one() {
+    let folder = Folder::new("whole");
+    append(&AuditLog::create(folder.log(), &key()).expect("creates"), 0..2);
+    let log = fs::read(folder.log()).expect("reads");
+    let last = frames(&log)[2].clone();
+    let repeated = [&log[..], &log[last]].concat();
+    let mut resealed = bare(&log);
+    resealed[2].payload[0] ^= 1;
+    let (resealed, _) = chain(&log[..FILE_HEADER], &resealed);
+    let what = |bytes: &[u8]| {
+        fs::write(folder.log(), bytes).expect("writes");
+        let Err(AuditError::Broken(found)) = AuditLog::open(folder.log(), &key()) else { unreachable!() };
+        assert_eq!(fs::read(folder.log()).expect("reads"), bytes);
+        found.what
+    };
+    assert_eq!(what(&repeated), What::OutOfOrder { found: 1, expected: 2 });
+    assert_eq!(what(&resealed), What::Forged);
 }
 
 #[test]
