@@ -146,5 +146,5 @@ pub mod __private {
     pub use serde;
 
     pub use crate as ugm;
-    pub use crate::serve::{Never, infallible, labels, method, origin, serve};
+    pub use crate::serve::{Never, call, infallible, labels, method, origin, serve, visit};
 }

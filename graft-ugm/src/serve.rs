@@ -4,11 +4,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use graft_core::{
-    Body, CallError, EncodedBody, Fault, FaultCode, Invoke, Label, Malformed, Method, Payload, ReplyKind,
-    Request, Slot, TypedBody, decode, encode_into,
+    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Invoke, Label, Labeled, Leaves, Malformed,
+    Method, Path, Payload, ReplyKind, Request, Slot, TypedBody, Visit, decode, encode_into,
 };
 
-use crate::Interface;
+use crate::{Describe, EnumType, Interface, Type, TypeSet};
 
 /// A type whose `impl` block carries `#[interface]`; the attribute implements it.
 pub trait Described: Send + Sync + Sized + 'static {
@@ -56,8 +56,8 @@ pub async fn serve<A, R, E, Run, Ran>(
 ) -> Result<Label, Fault>
 where
     A: Payload,
-    R: Payload,
-    E: Payload,
+    R: Describe,
+    E: Describe,
     Run: FnOnce(A) -> Ran,
     Ran: Future<Output = Result<R, E>> + Send,
 {
@@ -97,8 +97,8 @@ async fn encoded<A, R, E, Run, Ran>(
 ) -> Result<ReplyKind, FaultCode>
 where
     A: Payload,
-    R: Payload,
-    E: Payload,
+    R: Describe,
+    E: Describe,
     Run: FnOnce(A) -> Ran,
     Ran: Future<Output = Result<R, E>> + Send,
 {
@@ -123,10 +123,34 @@ pub fn origin(name: &'static str) -> graft_core::Origin {
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Never {}
 
-impl graft_core::Leaves for Never {
-    fn visit(&self, _: &graft_core::Path<'_>, _: &mut graft_core::Visit<'_>) {
+impl Leaves for Never {
+    fn visit(&self, _: &Path<'_>, _: &mut Visit<'_>) {
         match *self {}
     }
+}
+
+impl Describe for Never {
+    type Form = Self;
+
+    fn describe(_: &mut TypeSet) -> Type {
+        Type::Enum(EnumType { name: "Never".to_owned(), args: Vec::new(), variants: Vec::new() })
+    }
+}
+
+/// Makes one call. The bounds are those of the model, so that errors speak of it.
+#[doc(hidden)]
+pub async fn call<A: Payload, R: Describe, E: Describe>(
+    caller: &Caller,
+    method: &'static Method,
+    args: A,
+) -> Result<Labeled<R>, CallError<E>> {
+    caller.call(method, args).await
+}
+
+/// Walks one part of a value. The bound is that of the model, so that errors speak of it.
+#[doc(hidden)]
+pub fn visit<T: Describe>(value: &T, path: &Path<'_>, visit: &mut Visit<'_>) {
+    value.visit(path, visit);
 }
 
 /// Says to the caller in the standard library's words that there is no typed error.

@@ -1,5 +1,5 @@
 //! Calls from generated client to user code and back, with and without encoding.
-#![allow(missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub, clippy::panic)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Contracts, their bytes and ids, and what the attribute puts into the guard part.
-#![allow(missing_docs, unreachable_pub)]
+#![allow(missing_docs, unreachable_pub, clippy::panic)]
 
 use std::fmt::Write;
 

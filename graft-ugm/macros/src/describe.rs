@@ -211,16 +211,17 @@ impl Body<'_> {
     /// Visits the bound fields: a single one without a name stands for the whole.
     fn visit(&self, fields: &Fields, names: &[String], bound: &[syn::Ident]) -> TokenStream {
         let private = self.private;
-        let leaves = quote!(#private::graft_core::Leaves::visit);
-        match fields {
-            Fields::Unit => quote!(),
-            Fields::Unnamed(_) if bound.len() == 1 => quote!(#(#leaves(#bound, path, visit);)*),
-            Fields::Unnamed(_) => {
-                let index = 0..bound.len();
-                quote!(#(#leaves(#bound, &path.index(#index), visit);)*)
-            }
-            Fields::Named(_) => quote!(#(#leaves(#bound, &path.key(#names), visit);)*),
-        }
+        // A call of each field has the span of its type, for the compiler's errors.
+        let each = fields.iter().zip(bound).zip(names).enumerate().map(|(i, ((field, bound), name))| {
+            let path = match fields {
+                Fields::Named(_) => quote!(&path.key(#name)),
+                _ if fields.len() == 1 => quote!(path),
+                _ => quote!(&path.index(#i)),
+            };
+            let ty = &field.ty;
+            quote_spanned!(ty.span()=> #private::visit::<#ty>(#bound, #path, visit);)
+        });
+        quote!(#(#each)*)
     }
 }
 

@@ -1,4 +1,5 @@
 //! Channels that stay in the process, for tests.
+#![allow(clippy::panic)]
 
 use std::future::Future;
 use std::pin::pin;

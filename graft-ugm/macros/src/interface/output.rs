@@ -1,8 +1,9 @@
 //! The items beside a described block: `impl Described`, the client, the dispatcher.
 
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
+use syn::spanned::Spanned;
 
 use super::Block;
 use super::method::{How, Method, Param};
@@ -41,7 +42,7 @@ fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
     let serde = quote!(#private::serde).to_string().replace(' ', "");
     let names: Vec<&Ident> = method.params.iter().map(|param| &param.ident).collect();
     let keys = method.params.iter().map(|param| bare(&param.ident));
-    let types = method.params.iter().map(|param| &param.owned);
+    let types: Vec<_> = method.params.iter().map(|param| &param.owned).collect();
     quote! {
         #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
         #[serde(crate = #serde)]
@@ -53,7 +54,7 @@ fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
                 path: &#private::graft_core::Path<'_>,
                 visit: &mut #private::graft_core::Visit<'_>,
             ) {
-                #(#private::graft_core::Leaves::visit(&self.#names, &path.key(#keys), visit);)*
+                #(#private::visit::<#types>(&self.#names, &path.key(#keys), visit);)*
             }
         }
     }
@@ -65,7 +66,7 @@ fn client(block: &Block) -> (TokenStream, TokenStream) {
     let doc = format!("Calls `{}` through a `Caller`, wherever it is hosted.", bare(ident));
     let methods = block.methods.iter().enumerate().map(|(i, method)| {
         let Method { ident, params, ok, copied, .. } = method;
-        let args = args_ident(i);
+        let (sent, args) = (self::error(block, method), args_ident(i));
         let (error, map) = match &method.err {
             Some(err) => (quote!(#err), quote!()),
             None => (quote!(::core::convert::Infallible), quote!(.map_err(#private::infallible))),
@@ -73,6 +74,10 @@ fn client(block: &Block) -> (TokenStream, TokenStream) {
         let names: Vec<&Ident> = params.iter().map(|param| &param.ident).collect();
         let given = params.iter().map(|param| &param.given);
         let owned = params.iter().map(to_owned);
+        // At the result's place, for the compiler's errors.
+        let called = quote_spanned! {Span::call_site().located_at(ok.span())=>
+            #private::call::<#args, #ok, #sent>(&self.caller, method, args).await
+        };
         quote! {
             #(#copied)*
             pub async fn #ident(
@@ -81,7 +86,8 @@ fn client(block: &Block) -> (TokenStream, TokenStream) {
                 #private::graft_core::Labeled<#ok>, #private::graft_core::CallError<#error>
             > {
                 let method = &<#ty as #private::ugm::Described>::methods()[#i];
-                self.caller.call(method, #args { #(#names: #owned),* }).await #map
+                let args = #args { #(#names: #owned),* };
+                #called #map
             }
         }
     });
@@ -244,10 +250,13 @@ fn dispatcher(block: &Block) -> TokenStream {
         let wait = method.is_async.then(|| quote!(.await));
         let called = quote!(service.#ident(#(#passed),*)#wait);
         let called = if method.err.is_some() { called } else { quote!(::core::result::Result::Ok(#called)) };
+        let served = quote_spanned! {Span::call_site().located_at(ok.span())=>
+            #private::serve::<#args, #ok, #error, _, _>(&methods[#i], &labels[#i], request, body, run).await
+        };
         quote! {
             [#(#id),*] => {
                 let run = |args: #args| async move { #called };
-                #private::serve::<#args, #ok, #error, _, _>(&methods[#i], &labels[#i], request, body, run).await
+                #served
             }
         }
     });

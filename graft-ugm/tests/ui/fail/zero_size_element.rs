@@ -16,4 +16,6 @@ impl Bank {
     }
 }
 
-fn main() {}
+fn main() {
+    <Bank as graft_ugm::Described>::interface();
+}

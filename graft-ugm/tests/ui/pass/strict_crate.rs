@@ -30,6 +30,7 @@ enum Nothing {}
 struct Bank;
 
 #[interface(crate = "graft_ugm")]
+#[allow(unreachable_pub)]
 impl Bank {
     pub async fn pay(&self, args: &str, service: u8, request: &[u8], body: Kind<u8>) -> Result<Kind<bool>, Nothing> {
         let _ = (args, service, request);
