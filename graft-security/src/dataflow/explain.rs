@@ -58,7 +58,12 @@ pub fn explain(verdict: &Verdict, tool: &ToolMetadata) -> Explanation {
         Decision::Ask => "waits for a person",
         Decision::Block => "was stopped",
     };
-    let reasons = verdict.evidence.iter().map(reason).collect();
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in verdict.evidence.iter().map(reason) {
+        if !reasons.contains(&reason) {
+            reasons.push(reason); // several spans of one source are one reason
+        }
+    }
     Explanation { headline: format!("{} {what}", tool.name), reasons }
 }
 

@@ -206,7 +206,8 @@ fn run(line: &[u8]) -> Result<Run, String> {
 }
 
 /// Fields that score runs, or describe them to people, and that nothing here reads.
-const SCORING_FIELDS: [&str; 10] = [
+const SCORING_FIELDS: [&str; 11] = [
+    "needs_person",
     "source",
     "user_task",
     "injection_task",
