@@ -118,7 +118,7 @@ impl TestService {
                 }
             }
             TestMethod::InTurn => {
-                let number = text.parse().map_err(|_| "not a number".to_owned())?;
+                let number: u64 = text.parse().map_err(|_| "not a number".to_owned())?;
                 while self.counters.turn.load(SeqCst) != number {
                     yield_now().await;
                 }
