@@ -107,13 +107,9 @@ pub async fn out_of_order(connect: &impl Connect) {
     let texts: Vec<String> = (0..CALLS).map(|n| n.to_string()).collect();
     let mut calls: FuturesUnordered<_> =
         texts.iter().map(|text| bench.call(TestMethod::InTurn, text)).collect();
-    let all = async {
-        for _ in 0..CALLS {
-            let (outcome, _) = calls.next().await.expect("a call for each").expect("returns");
-            assert!(outcome.is_ok());
-        }
-    };
-    bench.within("calls return out of order", all).await;
+    while let Some(returned) = calls.next().await {
+        assert!(returned.is_ok_and(|(outcome, _)| outcome.is_ok()), "a call waited for an earlier one");
+    }
 }
 
 /// A deadline ends a call that does not return in time, one that has passed lets none begin.
@@ -124,8 +120,7 @@ pub async fn deadline(connect: &impl Connect) {
     let bench = Bench::new(connect).await;
     let label = Label::default();
     let call = bench.call_with(TestMethod::Hang, "", &label, Some(Duration::from_millis(20)));
-    let result = bench.within("a deadline ends a call", call).await;
-    assert_eq!(code(result), Some(FaultCode::DeadlineExceeded));
+    assert_eq!(code(call.await), Some(FaultCode::DeadlineExceeded));
 
     let before = bench.counters.begun.load(SeqCst);
     let call = bench.call_with(TestMethod::Echo, "", &label, Some(Duration::ZERO));
@@ -249,7 +244,7 @@ impl Bench {
         meta.deadline = timeout.map(|timeout| Deadline::after(&*self.clock, timeout));
         let mut slot = Slot::<String, String, String>::new(method.method(), text.to_owned());
         let request = Request { interface: self.interface, method: method.method().id, meta: &meta, label };
-        let label = self.channel.call(request, &mut slot).await?;
+        let label = self.within("every call ends", self.channel.call(request, &mut slot)).await?;
         assert!(matches!(slot.outcome(), Some(Outcome::Value(_) | Outcome::DomainError(_))), "no reply");
         Ok((slot.into_outcome().expect("there is a reply"), label))
     }

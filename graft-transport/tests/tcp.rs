@@ -204,6 +204,37 @@ async fn calls_wait_for_room_and_all_get_through() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_for_room_has_sent_nothing() {
+    const CALLS: usize = 60;
+    let (listener, addr) = RawServer::bind().await;
+    let (go, gone) = tokio::sync::oneshot::channel();
+    let peer = tokio::spawn(async move {
+        let mut peer = listener.accept().await;
+        peer.hello().await;
+        gone.await.expect("is told");
+        let mut requests = 0;
+        while let Some(frame) = peer.frame().await {
+            requests += usize::from(matches!(frame, Frame::Request(_)));
+        }
+        requests
+    });
+    let limits = Limits::default().with_max_buffered(1000);
+    let channel = TcpChannel::connect(addr, options().with_limits(limits)).await.expect("connects");
+    let text = "x".repeat(1 << 20);
+    {
+        let calls = futures::future::join_all((0..CALLS).map(|_| call(&channel, TestMethod::Echo, &text)));
+        assert!(tokio::time::timeout(Duration::from_millis(500), calls).await.is_err(), "nobody answers");
+    }
+    go.send(()).expect("is there");
+    drop(channel);
+    let requests = bounded(peer).await.expect("no panic");
+    assert!(
+        (1..CALLS / 2).contains(&requests),
+        "{requests} requests were queued for a peer that reads nothing"
+    );
+}
+
+#[tokio::test]
 async fn shutting_down_settles_calls_and_frees_the_address() {
     let (server, counters) = serve(options());
     let addr = server.local_addr();
