@@ -70,3 +70,8 @@ pub use graft_ugm as ugm;
 
 #[doc(hidden)]
 pub use graft_ugm::__private;
+
+/// The README's code is tested like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

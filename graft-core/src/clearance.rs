@@ -80,6 +80,7 @@ impl ProviderClearance {
     }
 
     /// Opts this provider in to the given classes.
+    #[doc(alias = "acceptsSensitivity")]
     #[must_use]
     pub fn accepts_sensitivity(self, classes: impl IntoIterator<Item = Acceptable>) -> Self {
         Self(classes.into_iter().fold(self.0, Ord::max))

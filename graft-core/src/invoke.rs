@@ -7,6 +7,8 @@ use futures::future::BoxFuture;
 use crate::{Body, Clearance, Fault, FaultCode, InterfaceId, Label, Request, TypedBody};
 
 /// Carries calls to whoever hosts the interface. Implement it to add a transport.
+#[doc(alias = "Hypertube")]
+#[doc(alias = "runtime call channel")]
 pub trait Channel: Send + Sync {
     /// What may cross.
     fn clearance(&self) -> Clearance;

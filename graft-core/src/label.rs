@@ -121,16 +121,15 @@ impl From<Option<Vec<Origin>>> for Origins {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One form for each set, so that equal sets are equal values. The usual ones take no allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum OriginsRepr {
-    Some(Option<Arc<BTreeSet<Origin>>>),
+    #[default]
+    None,
+    One(Origin),
+    /// At least two.
+    Many(Arc<BTreeSet<Origin>>),
     Any,
-}
-
-impl Default for OriginsRepr {
-    fn default() -> Self {
-        Self::Some(None)
-    }
 }
 
 impl Origins {
@@ -139,7 +138,7 @@ impl Origins {
 
     /// The set of one.
     pub fn of(origin: Origin) -> Self {
-        Self(OriginsRepr::Some(Some(Arc::new(BTreeSet::from([origin])))))
+        Self(OriginsRepr::One(origin))
     }
 
     /// The set that contains every origin.
@@ -149,18 +148,24 @@ impl Origins {
 
     /// The names, in order; `None` for the set that contains every origin.
     pub fn names(&self) -> Option<impl Iterator<Item = &Origin>> {
-        match &self.0 {
-            OriginsRepr::Some(set) => Some(set.iter().flat_map(|set| set.iter())),
-            OriginsRepr::Any => None,
-        }
+        let (one, many) = match &self.0 {
+            OriginsRepr::None => (None, None),
+            OriginsRepr::One(origin) => (Some(origin), None),
+            OriginsRepr::Many(set) => (None, Some(set)),
+            OriginsRepr::Any => return None,
+        };
+        Some(one.into_iter().chain(many.into_iter().flat_map(|set| set.iter())))
     }
 
     /// Whether every origin of `other` is in `self`.
     pub fn contains_all(&self, other: &Self) -> bool {
+        use OriginsRepr::{Any, Many, None, One};
         match (&self.0, &other.0) {
-            (OriginsRepr::Any, _) | (_, OriginsRepr::Some(None)) => true,
-            (_, OriginsRepr::Any) | (OriginsRepr::Some(None), _) => false,
-            (OriginsRepr::Some(Some(a)), OriginsRepr::Some(Some(b))) => b.is_subset(a),
+            (Any, _) | (_, None) => true,
+            (_, Any) | (None, _) | (One(_), Many(_)) => false,
+            (One(a), One(b)) => a == b,
+            (Many(a), One(b)) => a.contains(b),
+            (Many(a), Many(b)) => b.is_subset(a),
         }
     }
 
@@ -171,11 +176,10 @@ impl Origins {
         if other.contains_all(self) {
             return other.clone();
         }
-        let (OriginsRepr::Some(Some(a)), OriginsRepr::Some(Some(b))) = (&self.0, &other.0) else {
-            return Self::any();
-        };
-        let set: BTreeSet<Origin> = a.union(b).cloned().collect();
-        if set.len() > Self::MAX { Self::any() } else { Self(OriginsRepr::Some(Some(Arc::new(set)))) }
+        // Neither contains the other, so there are at least two names and neither is `any`.
+        let names = self.names().into_iter().flatten().chain(other.names().into_iter().flatten());
+        let set: BTreeSet<Origin> = names.cloned().collect();
+        if set.len() > Self::MAX { Self::any() } else { Self(OriginsRepr::Many(Arc::new(set))) }
     }
 }
 

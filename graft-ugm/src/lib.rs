@@ -129,6 +129,7 @@ pub use graft_ugm_macros::Describe;
 /// assert_eq!(method.params.len(), 3);
 /// assert_eq!(guard.tool.name.as_str(), "acme.Bank.send_money");
 /// ```
+#[doc(alias = "graft")]
 pub use graft_ugm_macros::interface;
 pub use guard::{Guard, MethodGuard, Tier, TypeDocs};
 pub use model::{Interface, InterfaceBuilder, MethodBuilder, Model};

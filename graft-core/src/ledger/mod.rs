@@ -128,6 +128,7 @@ pub enum Carried {
 
 impl TaintLedger {
     /// An empty ledger under `key`.
+    #[doc(alias = "createTaintLedger")]
     pub fn new(key: LedgerKey) -> Self {
         Self { key, limit: DEFAULT_LIMIT, own: HashSet::new(), state: RwLock::default() }
     }
