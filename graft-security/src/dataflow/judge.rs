@@ -100,8 +100,11 @@ impl<'a> Judge<'a> {
                 if self.seen.untrusted() {
                     self.integrity(path, role, text, is_value);
                 }
-                if watch_secrets && !(role == Role::Destination && self.is_plain_address(text)) {
-                    self.secrecy(path, text);
+                if watch_secrets {
+                    let is_address = role == Role::Destination && is_value && self.address(text);
+                    if !is_address {
+                        self.secrecy(path, text);
+                    }
                 }
             });
         });
@@ -144,13 +147,7 @@ impl<'a> Judge<'a> {
         let doubt = stop.map(|weight| weight.min(Weight::Doubt));
         let whole = 0..text.len();
         let (weight, rule, source) = match self.seen.provenance(text) {
-            Provenance::Trusted(source) => {
-                if role == Role::Destination {
-                    let typed = source == Some(Source::Prompt);
-                    self.destinations_typed = Some(self.destinations_typed.unwrap_or(true) && typed);
-                }
-                return;
-            }
+            Provenance::Trusted(_) => return,
             Provenance::Untrusted(source) => {
                 self.taint();
                 (stop, "strangers-value", source)
@@ -163,9 +160,6 @@ impl<'a> Judge<'a> {
             Provenance::Unknown if role == Role::Target => return,
             Provenance::Unknown => (doubt, "unknown-value", Source::Unknown),
         };
-        if role == Role::Destination {
-            self.destinations_typed = Some(false);
-        }
         self.add(weight, Signal::UntrustedAuthority, rule, path, whole, source);
     }
 
@@ -187,10 +181,14 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether this is an address that somebody trusted named, and nothing else: telling a receiver its own
-    /// address gives nothing away. A URL is matched by host alone, so its path could hold anything.
-    fn is_plain_address(&self, text: &str) -> bool {
-        !text.contains(['/', '?', '#']) && matches!(self.seen.provenance(text), Provenance::Trusted(_))
+    /// Notes whether the user typed this destination. True if it is an address that somebody trusted named,
+    /// and nothing else: telling a receiver its own address gives nothing away. A URL is matched by host
+    /// alone, so its path could hold anything.
+    fn address(&mut self, text: &str) -> bool {
+        let provenance = self.seen.provenance(text);
+        let typed = provenance == Provenance::Trusted(Some(Source::Prompt));
+        self.destinations_typed = Some(self.destinations_typed.unwrap_or(true) && typed);
+        !text.contains(['/', '?', '#']) && matches!(provenance, Provenance::Trusted(_))
     }
 
     fn leak(&mut self, evidence: Evidence) {

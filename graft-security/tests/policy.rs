@@ -1,0 +1,275 @@
+//! What each signal trips on, what it does not, and what the settings do about it.
+
+use std::collections::BTreeMap;
+
+use graft_core::{
+    Call, CallId, Decision, Effect, Evidence, Exfil, Label, LedgerKey, Metadata, Name, OutputTrust, Role,
+    RunId, Sensitivity, Signal, Source, Speaker, TaintLedger, ToolMetadata, Trust, Verdict,
+};
+use graft_security::dataflow::{Assessment, DataFlowMode, DataFlowPolicy, OnDoubt, Response};
+
+const STRANGER: &str = "eve@collect.example";
+const FRIEND: &str = "ann@home.example";
+const PAGE: &str =
+    "Kites are flown in autumn when the wind is steady; write to eve@collect.example for more.";
+const DIARY: &str = "The vault behind the blue painting opens with seven turns to the left.";
+
+fn reader(name: &'static str, trust: OutputTrust, sensitivity: Sensitivity) -> ToolMetadata {
+    let mut tool = ToolMetadata::new(Name::from_static(name));
+    tool.effect = Effect::ReadOnly;
+    tool.trust = trust;
+    tool.sensitivity = sensitivity;
+    tool
+}
+
+fn mail() -> ToolMetadata {
+    let mut tool = ToolMetadata::new(Name::from_static("mail"));
+    tool.exfil = Exfil::Message;
+    tool.args.insert("to".into(), Role::Destination);
+    tool.args.insert("id".into(), Role::Target);
+    tool.intent = vec!["mail".into()];
+    tool
+}
+
+/// A run in which the user asked to mail FRIEND.
+struct Run(TaintLedger);
+
+impl Run {
+    fn begin() -> Self {
+        let ledger = TaintLedger::new(LedgerKey::for_replay("test"));
+        ledger.record_trusted(Speaker::User, &format!("Please mail {FRIEND} what you found"));
+        Self(ledger)
+    }
+
+    fn read_page(self) -> Self {
+        self.read(reader("page", OutputTrust::Untrusted, Sensitivity::Internal), PAGE)
+    }
+
+    fn read_diary(self) -> Self {
+        self.read(reader("diary", OutputTrust::Trusted, Sensitivity::Secret), DIARY)
+    }
+
+    fn read(self, tool: ToolMetadata, text: &str) -> Self {
+        self.0.record_output(CallId(7), &tool, &text, &Label::default());
+        self
+    }
+
+    fn assess(&self, policy: &DataFlowPolicy, tool: &ToolMetadata, args: &[(&str, &str)]) -> Assessment {
+        let meta = Metadata::new(RunId([1; 16]), CallId(9));
+        let args: BTreeMap<&str, String> =
+            args.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        policy.assess(&self.0, &Call::new(tool, &meta, &args))
+    }
+
+    fn judge(&self, policy: &DataFlowPolicy, tool: &ToolMetadata, args: &[(&str, &str)]) -> Verdict {
+        self.assess(policy, tool, args).verdict
+    }
+}
+
+fn enforce() -> DataFlowPolicy {
+    DataFlowPolicy::new(DataFlowMode::Enforce)
+}
+
+fn evidence(verdict: &Verdict, signal: Signal) -> Option<&Evidence> {
+    verdict.evidence.iter().find(|evidence| evidence.signal == signal)
+}
+
+#[test]
+fn nothing_is_judged_before_anything_untrusted_came_in() {
+    let verdict = Run::begin().judge(&enforce(), &mail(), &[("to", STRANGER)]);
+    assert_eq!(verdict, Verdict::ALLOW);
+}
+
+#[test]
+fn only_sinks_are_judged() {
+    let run = Run::begin().read_page();
+    let quiet = reader("notes", OutputTrust::Trusted, Sensitivity::Internal);
+    assert_eq!(run.judge(&enforce(), &quiet, &[("to", STRANGER)]), Verdict::ALLOW);
+    let mut fetch = quiet;
+    fetch.exfil = Exfil::Url;
+    fetch.args.insert("to".into(), Role::Destination);
+    assert_eq!(run.judge(&enforce(), &fetch, &[("to", STRANGER)]).decision, Decision::Block);
+}
+
+#[test]
+fn untrusted_authority_stops_what_strangers_named_and_says_where() {
+    let run = Run::begin().read_page();
+    assert_eq!(run.judge(&enforce(), &mail(), &[("to", FRIEND)]).decision, Decision::Allow);
+    let verdict = run.judge(&enforce(), &mail(), &[("to", STRANGER)]);
+    assert_eq!(
+        (verdict.decision, &verdict.signals[..]),
+        (Decision::Block, &[Signal::UntrustedAuthority][..])
+    );
+    let found = &verdict.evidence[0];
+    assert_eq!(
+        (found.rule, found.arg.as_str(), found.range.clone()),
+        ("strangers-value", "$['to']", 0..STRANGER.len())
+    );
+    assert_eq!(found.source, Source::Call(CallId(7), Name::from_static("page")));
+}
+
+#[test]
+fn a_value_that_nobody_named_is_doubt_for_a_destination_and_nothing_for_a_target() {
+    let run = Run::begin().read_page();
+    let nobody = [("to", "zoe@elsewhere.example")];
+    assert_eq!(run.judge(&enforce(), &mail(), &nobody).decision, Decision::Block);
+    let ask = enforce().on_doubt(OnDoubt::Ask);
+    let verdict = run.judge(&ask, &mail(), &nobody);
+    assert_eq!((verdict.decision, verdict.evidence[0].rule), (Decision::Ask, "unknown-value"));
+    assert_eq!(run.judge(&ask, &mail(), &[("to", STRANGER)]).decision, Decision::Block);
+    assert_eq!(run.judge(&enforce(), &mail(), &[("to", FRIEND), ("id", "4711")]).decision, Decision::Allow);
+}
+
+#[test]
+fn an_effect_that_the_user_did_not_ask_for_is_stopped_after_untrusted_text() {
+    let mut delete = mail();
+    delete.intent = vec!["delete".into()];
+    let verdict = Run::begin().read_page().judge(&enforce(), &delete, &[("to", FRIEND)]);
+    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Block, &[Signal::UnrequestedEffect][..]));
+    assert_eq!(Run::begin().judge(&enforce(), &delete, &[("to", FRIEND)]).decision, Decision::Allow);
+}
+
+#[test]
+fn a_carried_span_is_a_finding_and_a_strangers_link_stops() {
+    let run = Run::begin().read_page();
+    let body = "They say: kites are flown in autumn, when the wind is steady!";
+    let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", body)]);
+    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Allow, &[Signal::UntrustedToSink][..]));
+    let span = verdict.evidence[0].range.clone();
+    assert!(body[span].starts_with("kites are flown"));
+    assert_eq!(
+        run.assess(&enforce(), &mail(), &[("to", FRIEND), ("body", body)]).label.trust(),
+        Trust::Untrusted
+    );
+
+    let run = run
+        .read(reader("page", OutputTrust::Untrusted, Sensitivity::Internal), "go to https://kites.example/x");
+    let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", "see https://kites.example/x.")]);
+    assert_eq!((verdict.decision, verdict.evidence[0].rule), (Decision::Block, "strangers-link"));
+    let own = run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", "see https://other.example/x.")]);
+    assert_eq!(own.decision, Decision::Allow);
+}
+
+#[test]
+fn secret_text_stops_a_call_that_reaches_outside_even_in_a_run_without_strangers() {
+    let run = Run::begin().read_diary();
+    let leak = [("to", FRIEND), ("body", "it opens with SEVEN turns, to the left")];
+    let assessed = run.assess(&enforce(), &mail(), &leak);
+    assert_eq!(
+        (assessed.verdict.decision, &assessed.verdict.signals[..]),
+        (Decision::Block, &[Signal::SecretToSink][..])
+    );
+    assert_eq!(assessed.label.sensitivity(), Sensitivity::Secret);
+    let mut note = mail();
+    (note.exfil, note.effect) = (Exfil::None, Effect::SideEffecting);
+    assert_eq!(run.judge(&enforce(), &note, &leak).decision, Decision::Allow);
+    assert_eq!(
+        run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", "seven turns")]).decision,
+        Decision::Allow
+    );
+}
+
+#[test]
+fn a_secret_that_the_user_typed_for_a_destination_that_the_user_named_passes() {
+    let ledger = TaintLedger::new(LedgerKey::for_replay("test"));
+    ledger
+        .record_trusted(Speaker::User, &format!("mail {FRIEND} that it opens with seven turns to the left"));
+    let run = Run(ledger).read_diary();
+    let body = ("body", "It opens with seven turns to the left");
+    let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND), body]);
+    assert_eq!((verdict.decision, verdict.evidence[0].rule), (Decision::Allow, "user-typed"));
+    for elsewhere in [&[("to", "zoe@elsewhere.example"), body][..], &[body]] {
+        assert_eq!(run.judge(&enforce(), &mail(), elsewhere).decision, Decision::Block);
+    }
+}
+
+#[test]
+fn a_declared_credential_stops_at_any_length() {
+    let mut card = reader("card", OutputTrust::Trusted, Sensitivity::Secret);
+    card.credentials.push("pin".into());
+    let run = Run::begin();
+    run.0.record_output(CallId(1), &card, &BTreeMap::from([("pin", "4711".to_owned())]), &Label::default());
+    let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", "the pin is 47 11.")]);
+    assert_eq!((verdict.decision, verdict.evidence[0].rule), (Decision::Block, "credential-value"));
+}
+
+#[test]
+fn the_trifecta_is_a_finding_and_can_be_switched_off() {
+    let run = Run::begin().read_page().read_diary();
+    let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND)]);
+    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Allow, &[Signal::LethalTrifecta][..]));
+    assert_eq!(run.judge(&enforce().guard_trifecta(false), &mail(), &[("to", FRIEND)]).signals, []);
+    let mut bare = mail();
+    bare.args.clear();
+    assert_eq!(run.judge(&enforce(), &bare, &[("to", FRIEND)]).decision, Decision::Block);
+}
+
+#[test]
+fn a_run_of_unlabelled_tools_trips_nothing_by_sensitivity() {
+    let unlabelled =
+        || ToolMetadata { effect: Effect::ReadOnly, ..ToolMetadata::new(Name::from_static("some")) };
+    let run = Run::begin().read(unlabelled(), PAGE).read(unlabelled(), DIARY);
+    let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", DIARY)]);
+    assert!(
+        evidence(&verdict, Signal::LethalTrifecta).is_none()
+            && evidence(&verdict, Signal::SecretToSink).is_none()
+    );
+    let armed = enforce().sensitive_tiers([Sensitivity::Internal]);
+    assert!(evidence(&run.judge(&armed, &mail(), &[("to", FRIEND)]), Signal::LethalTrifecta).is_some());
+}
+
+#[test]
+fn derived_taint_is_off_until_asked_for() {
+    let run = Run::begin().read_page();
+    let strict = enforce().respond(Signal::DerivedTaint, Response::Stop);
+    assert_eq!(run.judge(&strict, &mail(), &[("to", FRIEND)]).decision, Decision::Block);
+    assert_eq!(Run::begin().judge(&strict, &mail(), &[("to", FRIEND)]).decision, Decision::Allow);
+}
+
+#[test]
+fn the_classic_profile_looks_for_two_signals_and_stops_on_both() {
+    let classic = DataFlowPolicy::classic(DataFlowMode::Enforce);
+    let page = Run::begin().read_page();
+    assert_eq!(page.judge(&classic, &mail(), &[("to", STRANGER)]), Verdict::ALLOW);
+    let verdict = page.judge(&classic, &mail(), &[("to", FRIEND), ("body", PAGE)]);
+    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Block, &[Signal::UntrustedToSink][..]));
+    let verdict = page.read_diary().judge(&classic, &mail(), &[("to", FRIEND)]);
+    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Block, &[Signal::LethalTrifecta][..]));
+}
+
+#[test]
+fn modes_and_declassification_decide_what_becomes_of_a_tripped_call() {
+    let run = Run::begin().read_page();
+    let bad = [("to", STRANGER)];
+    let strict = run.judge(&enforce(), &mail(), &bad);
+    assert_eq!(run.judge(&enforce().with_mode(DataFlowMode::Off), &mail(), &bad), Verdict::ALLOW);
+    let shadow = run.judge(&enforce().with_mode(DataFlowMode::Shadow), &mail(), &bad);
+    assert_eq!((shadow.decision, &shadow.evidence), (Decision::Flag, &strict.evidence));
+    for mode in [DataFlowMode::Shadow, DataFlowMode::Enforce] {
+        let policy = enforce().with_mode(mode).declassify_sinks([Name::from_static("mail")]);
+        let verdict = run.judge(&policy, &mail(), &bad);
+        assert_eq!((verdict.decision, &verdict.evidence), (Decision::Declassify, &strict.evidence));
+        assert_eq!(run.judge(&policy, &mail(), &[("to", FRIEND)]).decision, Decision::Allow);
+    }
+}
+
+#[test]
+fn past_the_ledgers_limit_an_unvouched_destination_is_doubt_and_a_vouched_one_passes() {
+    let ledger = TaintLedger::new(LedgerKey::for_replay("test")).with_limit(100);
+    ledger.record_trusted(Speaker::User, &format!("Please mail {FRIEND} what you found"));
+    let run = Run(ledger).read_page();
+    assert_eq!(run.judge(&enforce(), &mail(), &[("to", FRIEND)]).decision, Decision::Allow);
+    let verdict = run.judge(&enforce().on_doubt(OnDoubt::Ask), &mail(), &[("to", STRANGER)]);
+    assert_eq!((verdict.decision, verdict.evidence[0].rule), (Decision::Ask, "ledger-full"));
+}
+
+#[test]
+fn the_same_ledger_call_and_policy_give_the_same_verdict() {
+    let args = [("to", STRANGER), ("body", PAGE)];
+    let one = Run::begin().read_page().read_diary();
+    let other = Run::begin().read_page().read_diary();
+    let verdict = one.judge(&enforce(), &mail(), &args);
+    assert_eq!(verdict, one.judge(&enforce(), &mail(), &args));
+    assert_eq!(verdict, other.judge(&enforce(), &mail(), &args));
+    assert!(!format!("{verdict:?}").contains("eve@"));
+}
