@@ -1,8 +1,11 @@
 //! How the command ends when it cannot do what it was asked.
 
 use std::fmt::Display;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+
+use crate::output;
 
 /// Bad input or usage: one sentence on standard error, status 2.
 #[derive(Debug)]
@@ -13,18 +16,24 @@ impl Failure {
         Self(what.to_string())
     }
 
+    /// Something is wrong with the file at `path`.
+    pub(crate) fn file(path: &Path, what: impl Display) -> Self {
+        Self(format!("{}: {what}", path.display()))
+    }
+
     /// A file that could not be read or written.
-    pub(crate) fn io(path: &Path, what: &str, error: &std::io::Error) -> Self {
-        let next = match error.kind() {
-            std::io::ErrorKind::NotFound => "; check the path",
-            std::io::ErrorKind::PermissionDenied => "; check its permissions",
-            _ => "",
+    pub(crate) fn io(path: &Path, what: &str, error: &io::Error) -> Self {
+        let (why, next) = match error.kind() {
+            io::ErrorKind::NotFound => ("it is not there".to_owned(), "; check the path"),
+            io::ErrorKind::PermissionDenied => ("permission denied".to_owned(), "; check its permissions"),
+            io::ErrorKind::IsADirectory => ("it is a folder".to_owned(), "; name a file in it"),
+            kind => (kind.to_string(), ""),
         };
-        Self(format!("{}: it cannot be {what}: {}{next}", path.display(), error.kind()))
+        Self::file(path, format!("it cannot be {what}: {why}{next}"))
     }
 
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("graft: {}", self.0);
+        output::note(&self.0);
         ExitCode::from(2)
     }
 }

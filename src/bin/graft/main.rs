@@ -1,6 +1,9 @@
 //! The `graft` command: tries policies on recorded runs and reads audit logs.
 
+mod audit;
 mod failure;
+mod input;
+mod output;
 mod replay;
 mod table;
 
@@ -20,6 +23,9 @@ struct Cli {
 enum Command {
     /// Feed recorded runs through ledger and policy, with no call executed.
     Replay(replay::Args),
+    /// List the records of an audit log, or verify it.
+    #[command(subcommand)]
+    Audit(audit::Command),
 }
 
 /// How results are printed.
@@ -34,6 +40,7 @@ enum Format {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
+        Command::Audit(command) => audit::run(&command),
     };
     match result {
         Ok(code) => code,

@@ -1,20 +1,28 @@
 //! `graft replay`: what would the policy have said?
 
+mod progress;
+mod verdicts;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{BufReader, BufWriter, IsTerminal, Write};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use graft::SystemClock;
 use graft_security::dataflow::files::{
-    Registry, ReplayOptions, Report, Run, Runs, SuiteReport, read_policy, replay, verdict_line,
+    MAX_LINE, Registry, ReplayOptions, Report, Run, Runs, SuiteReport, read_policy, replay, verdict_line,
 };
 use graft_security::dataflow::{DataFlowMode, DataFlowPolicy, OnDoubt};
 
 use crate::failure::Failure;
-use crate::{Format, table};
+use crate::{Format, input, output, table};
+use progress::Progress;
+use verdicts::Verdicts;
+
+/// The longest name of a suite that a table shows, in characters.
+const MAX_SUITE: usize = 40;
 
 /// Feed recorded runs through ledger and policy, with no call executed.
 #[derive(clap::Args)]
@@ -57,23 +65,22 @@ enum Doubt {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let policy = policy(args)?;
-    let mut verdicts = args.verdicts.as_deref().map(Unfinished::create).transpose()?;
+    let verdicts = args.verdicts.as_deref().map(|target| Verdicts::create(target, args.inputs()));
+    let mut verdicts = verdicts.transpose()?;
     let mut registries = Registries { given: args.registry.as_deref(), read: BTreeMap::new() };
     let mut report = Report::default();
     let mut ids = HashSet::new();
     let mut unknown_fields = 0;
     let clock = SystemClock::new();
-    let progress = std::io::stderr().is_terminal();
+    let mut progress = Progress::new();
     for path in &args.runs {
         let file = File::open(path).map_err(|error| Failure::io(path, "read", &error))?;
         let mut runs = Runs::new(path.display().to_string(), BufReader::new(file));
         while let Some(run) = runs.next() {
             let run = run.map_err(Failure::new)?;
             if !ids.insert(run.id.clone()) {
-                let at = format!("{}, line {}", path.display(), runs.line());
-                return Err(Failure::new(format!(
-                    "{at}: the run's `id` was used before; each run has its own"
-                )));
+                let what = "the run's `id` was used before; each run has its own";
+                return Err(at(path, runs.line(), what));
             }
             unknown_fields += run.unknown_fields;
             let registry = registries.of(path, &run, runs.line())?;
@@ -84,30 +91,41 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
                     verdicts.line(&verdict_line(&run.id, judged).to_string())?;
                 }
             }
-            if progress && ids.len() % 64 == 0 {
-                eprint!("\r{} runs", ids.len());
-            }
+            progress.show(ids.len());
         }
     }
-    if progress {
-        eprint!("\r\x1b[K");
-    }
-    if unknown_fields > 0 {
-        eprintln!("graft: {unknown_fields} fields of the runs are not of this format and were ignored");
-    }
+    drop(progress);
     if let Some(verdicts) = verdicts {
         verdicts.finish()?;
     }
+    // Only now: a replay that fails says why, and nothing else.
+    registries.note_unlabelled();
+    if unknown_fields > 0 {
+        let what = if unknown_fields == 1 { "field of the runs is" } else { "fields of the runs are" };
+        output::note(&format!("{unknown_fields} {what} not of this format and ignored"));
+    }
     match args.format {
-        Format::Json => println!("{}", report.to_json()),
-        Format::Table => print(&report, &policy),
+        Format::Json => output::print(report.to_json())?,
+        Format::Table => output::print(rendered(&report, policy.mode()))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
+impl Args {
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
+        self.runs.iter().chain(&self.registry).chain(&self.policy).map(PathBuf::as_path)
+    }
+}
+
+fn at(path: &Path, line: usize, what: &str) -> Failure {
+    Failure::new(format!("{}, line {line}: {what}", path.display()))
+}
+
 fn policy(args: &Args) -> Result<DataFlowPolicy, Failure> {
     let mut policy = match &args.policy {
-        Some(path) => read_policy(&path.display().to_string(), &read(path)?).map_err(Failure::new)?,
+        Some(path) => {
+            read_policy(&path.display().to_string(), &input::read(path, MAX_LINE)?).map_err(Failure::new)?
+        }
         None => DataFlowPolicy::new(DataFlowMode::Enforce),
     };
     if let Some(mode) = args.mode {
@@ -126,10 +144,6 @@ fn policy(args: &Args) -> Result<DataFlowPolicy, Failure> {
     Ok(policy)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::io(path, "read", &error))
-}
-
 /// The registries that the runs name, each read once.
 struct Registries<'a> {
     given: Option<&'a Path>,
@@ -141,26 +155,33 @@ impl Registries<'_> {
         let path = match (self.given, &run.input.registry) {
             (Some(given), _) => given.to_owned(),
             (None, Some(name)) if is_plain(name) => runs.with_file_name(format!("registry_{name}.json")),
-            (None, name) => {
-                let what = if name.is_none() { "is missing" } else { "must be a plain name" };
-                let at = format!("{}, line {line}", runs.display());
-                return Err(Failure::new(format!("{at}: `registry` {what}; or give one with --registry")));
+            (None, Some(_)) => {
+                let what = "`registry` must be letters, digits, `_` and `-`; or give a file with --registry";
+                return Err(at(runs, line, what));
+            }
+            (None, None) => {
+                return Err(at(runs, line, "`registry` is missing; add it, or give a file with --registry"));
             }
         };
         if !self.read.contains_key(&path) {
-            let registry =
-                Registry::parse(&path.display().to_string(), &read(&path)?).map_err(Failure::new)?;
-            let unlabelled: Vec<&str> = registry.unlabelled_sinks().collect();
-            if !unlabelled.is_empty() {
-                eprintln!(
-                    "graft: {}: no argument of these sinks has a role, so they are judged as a whole: {}",
-                    path.display(),
-                    unlabelled.join(", ")
-                );
-            }
+            let bytes = input::read(&path, MAX_LINE)?;
+            let registry = Registry::parse(&path.display().to_string(), &bytes).map_err(Failure::new)?;
             self.read.insert(path.clone(), registry);
         }
         Ok(&self.read[&path])
+    }
+
+    fn note_unlabelled(&self) {
+        for (path, registry) in &self.read {
+            let unlabelled: Vec<&str> = registry.unlabelled_sinks().collect();
+            if !unlabelled.is_empty() {
+                output::note(&format!(
+                    "{}: no argument of these sinks has a role, so they are judged as a whole: {}",
+                    path.display(),
+                    unlabelled.join(", ")
+                ));
+            }
+        }
     }
 }
 
@@ -169,50 +190,15 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
-/// A file that appears under its name only once it is complete.
-struct Unfinished {
-    target: PathBuf,
-    part: PathBuf,
-    writer: BufWriter<File>,
-    finished: bool,
-}
-
-impl Unfinished {
-    fn create(target: &Path) -> Result<Self, Failure> {
-        let mut part = target.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let file = File::create(&part).map_err(|error| Failure::io(target, "written", &error))?;
-        Ok(Self { target: target.to_owned(), part, writer: BufWriter::new(file), finished: false })
-    }
-
-    fn line(&mut self, line: &str) -> Result<(), Failure> {
-        writeln!(self.writer, "{line}").map_err(|error| Failure::io(&self.target, "written", &error))
-    }
-
-    fn finish(mut self) -> Result<(), Failure> {
-        let written = self.writer.flush().and_then(|()| std::fs::rename(&self.part, &self.target));
-        self.finished = written.is_ok();
-        written.map_err(|error| Failure::io(&self.target, "written", &error))
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.finished {
-            let _ = std::fs::remove_file(&self.part);
-        }
-    }
-}
-
-fn print(report: &Report, policy: &DataFlowPolicy) {
+/// The counts for people.
+fn rendered(report: &Report, mode: DataFlowMode) -> String {
     let header = ["suite", "runs", "judged", "honest", "stopped", "asked", "attacks", "stopped", "asked"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
-    if policy.mode() == DataFlowMode::Shadow {
+    if mode == DataFlowMode::Shadow {
         rows[0].push("flagged".to_owned());
     }
     let row = |suite: &SuiteReport| {
-        let mut cells = vec![suite.suite.clone()];
+        let mut cells = vec![shown(&suite.suite)];
         let counts = [
             suite.runs,
             suite.judged,
@@ -224,18 +210,27 @@ fn print(report: &Report, policy: &DataFlowPolicy) {
             suite.attacks_asked,
         ];
         cells.extend(counts.map(|count| count.to_string()));
-        if policy.mode() == DataFlowMode::Shadow {
+        if mode == DataFlowMode::Shadow {
             cells.push(suite.runs_with_flag.to_string());
         }
         cells
     };
     rows.extend(report.suites().map(row));
     rows.push(row(report.total()));
-    table::print(&rows);
-    println!(
-        "\nmode {}; a judgement took {:.1} µs at the median, {:.1} µs at the 99th percentile",
-        policy.mode().as_str(),
+    format!(
+        "{}\nmode {}; a judgement took {:.1} µs at the median, {:.1} µs at the 99th percentile",
+        table::render(&rows),
+        mode.as_str(),
         report.cost(50).as_nanos() as f64 / 1e3,
         report.cost(99).as_nanos() as f64 / 1e3,
-    );
+    )
+}
+
+/// The name of a suite as it fits a column. It is text from the runs.
+fn shown(suite: &str) -> String {
+    let plain = output::plain(suite);
+    match plain.char_indices().nth(MAX_SUITE) {
+        Some((end, _)) => format!("{}…", &plain[..end]),
+        None => plain,
+    }
 }

@@ -1,0 +1,98 @@
+//! The key file: 64 hexadecimal digits, and a line end if there is one.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{self, Read};
+use std::path::Path;
+
+use graft_audit::AuditKey;
+
+use crate::failure::Failure;
+
+/// The most bytes of a key file: one that is longer is another file.
+const LIMIT: usize = 4 * 1024;
+const KEY_LEN: usize = 32;
+
+pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
+    // Straight into one buffer of a fixed size: a buffered reader or a growing vector would leave copies.
+    let mut text = Wiped([0; LIMIT + 1]);
+    let read = File::open(path).and_then(|file| fill(file, &mut text.0));
+    let length = read.map_err(|error| Failure::io(path, "read", &error))?;
+    if length == 0 {
+        return Err(Failure::file(path, "the key file is empty; name the one that the log was created with"));
+    }
+    if length > LIMIT {
+        return Err(Failure::file(path, "it is over 4 KiB, so it is no key; a key file has 64 digits"));
+    }
+    let key = decode(&text.0[..length]).ok_or_else(|| {
+        Failure::file(path, "it is not a key; a key file has 64 hexadecimal digits and nothing else")
+    })?;
+    AuditKey::new(key.0).map_err(|weak| Failure::file(path, weak))
+}
+
+/// Reads until `buffer` is full or the file ends.
+fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+fn decode(text: &[u8]) -> Option<Wiped<KEY_LEN>> {
+    let digits = text.strip_suffix(b"\n").unwrap_or(text);
+    let digits = digits.strip_suffix(b"\r").unwrap_or(digits);
+    if digits.len() != 2 * KEY_LEN {
+        return None;
+    }
+    let mut key = Wiped([0; KEY_LEN]);
+    for (byte, pair) in key.0.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(key)
+}
+
+fn digit(c: u8) -> Option<u8> {
+    char::from(c).to_digit(16).map(|digit| digit as u8)
+}
+
+/// Bytes that are overwritten when they go.
+struct Wiped<const N: usize>([u8; N]);
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // As far as the compiler knows, somebody still looks at the zeros.
+        black_box(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGITS: &str = "00112233445566778899aabbccddeeffFFEEDDCCBBAA99887766554433221100";
+
+    #[test]
+    fn digits_are_read_with_and_without_a_line_end() {
+        for end in ["", "\n", "\r\n"] {
+            let key = decode(format!("{DIGITS}{end}").as_bytes()).expect("a key");
+            assert_eq!((key.0[1], key.0[15], key.0[16], key.0[31]), (0x11, 0xff, 0xff, 0));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_key() {
+        let short = &DIGITS[1..];
+        for bad in ["", "\n", short, &format!("{DIGITS}0"), &format!("{DIGITS}\n\n"), &format!(" {short}")] {
+            assert!(decode(bad.as_bytes()).is_none(), "{bad:?}");
+        }
+        assert!(decode(DIGITS.replace('a', "g").as_bytes()).is_none());
+        assert!(decode(&[7; KEY_LEN]).is_none());
+    }
+}
