@@ -216,6 +216,37 @@ mod tests {
         }
     }
 
+    /// The slow reference, over characters: `value` occurs in `text`, white space being all the same, and
+    /// what touches it makes it no part of a longer name.
+    fn naive(text: &str, value: &str) -> bool {
+        let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let (text, value) = (squeeze(text), squeeze(value));
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let touches = |c: Option<char>| c.is_some_and(|c| is_word(c) || c == '@' || c == '-');
+        text.match_indices(&value).any(|(at, _)| {
+            let mut before = text[..at].chars().rev();
+            let mut after = text[at + value.len()..].chars();
+            let (previous, next) = (before.next(), after.next());
+            let led = previous == Some('.') && before.next().is_some_and(is_word);
+            let trailed = next == Some('.') && after.next().is_some_and(is_word);
+            !(touches(previous) || touches(next) || led || trailed)
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_index_agrees_with_the_slow_reference(
+            texts in proptest::collection::vec("[ab @.,/-]{0,24}", 1..4),
+            value in "[ab@.,/-]([ab @.,/-]{0,4}[ab@.,/-])?",
+        ) {
+            let mut index = ValueIndex::default();
+            texts.iter().for_each(|text| index.record(&key(), text, 0));
+            let found = matches!(index.find(&Value::new(&key(), &value), false, |_| true), Found::At(_));
+            let expected = texts.iter().any(|text| naive(text, &value));
+            proptest::prop_assert_eq!(found, expected, "{:?} in {:?}", value, texts);
+        }
+    }
+
     #[test]
     fn no_value_reaches_from_one_text_into_the_next() {
         let mut index = ValueIndex::default();
