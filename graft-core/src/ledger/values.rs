@@ -223,7 +223,7 @@ mod tests {
         let (text, value) = (squeeze(text), squeeze(value));
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
         let touches = |c: Option<char>| c.is_some_and(|c| is_word(c) || c == '@' || c == '-');
-        text.match_indices(&value).any(|(at, _)| {
+        text.char_indices().filter(|&(at, _)| text[at..].starts_with(&value)).any(|(at, _)| {
             let mut before = text[..at].chars().rev();
             let mut after = text[at + value.len()..].chars();
             let (previous, next) = (before.next(), after.next());
