@@ -7,26 +7,56 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Parses one JSON value. A repeated key and nesting over 128 levels are errors.
-pub(super) fn parse(text: &[u8]) -> Result<Value, String> {
-    if std::str::from_utf8(text).is_err() {
-        return Err("it is not UTF-8; save it as UTF-8".to_owned());
+/// What is wrong with a text that should be JSON, and in which of its lines, from 1.
+#[derive(Debug)]
+pub(super) struct NotJson {
+    pub(super) what: String,
+    pub(super) line: usize,
+}
+
+/// For a text of one line, whose place in its file the caller knows.
+impl From<NotJson> for String {
+    fn from(error: NotJson) -> Self {
+        error.what
     }
+}
+
+/// Parses one JSON value. A repeated key and nesting over 128 levels are errors.
+pub(super) fn parse(text: &[u8]) -> Result<Value, NotJson> {
+    utf8(text)?;
     let strict: Strict = serde_json::from_slice(text).map_err(|error| {
+        // Texts of our own; the parser's may repeat what the file says.
         let what = match error.classify() {
-            serde_json::error::Category::Eof => "the JSON ends too early; the file may be cut off".to_owned(),
-            // Texts of our own and of the parser; neither repeats what the file says.
+            serde_json::error::Category::Eof => "the JSON ends too early; the file may be cut off",
             serde_json::error::Category::Data if error.to_string().starts_with(REPEATED) => {
-                format!("{REPEATED}; keep one")
+                "an object has the same key twice; keep one"
             }
             _ if error.to_string().starts_with("recursion limit") => {
-                "it is nested over 128 levels deep".to_owned()
+                "it is nested over 128 levels deep; flatten it"
             }
-            _ => "it is not JSON".to_owned(),
+            _ => "it is not JSON; correct it there",
         };
-        format!("{what} (at line {}, column {} of the JSON)", error.line(), error.column())
+        NotJson { what: format!("{what} (column {})", error.column()), line: error.line() }
     })?;
     Ok(strict.0)
+}
+
+/// `bytes` as text.
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, NotJson> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        NotJson { what: "it is not UTF-8; save it as UTF-8".to_owned(), line }
+    })
+}
+
+/// A key of the file as a complaint shows it: on one line, and short.
+pub(super) fn shown(key: &str) -> String {
+    let mut shown: String = key.chars().take(64).flat_map(char::escape_debug).collect();
+    if key.chars().nth(64).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 const REPEATED: &str = "an object has the same key twice";
@@ -114,7 +144,8 @@ impl Object {
     }
 
     pub(super) fn path(&self, key: &str) -> String {
-        if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) }
+        let key = shown(key);
+        if self.at.is_empty() { key } else { format!("{}.{key}", self.at) }
     }
 
     pub(super) fn text(&mut self, key: &str) -> Result<Option<String>, String> {
@@ -211,7 +242,7 @@ mod tests {
     #[test]
     fn a_repeated_key_is_an_error_at_any_depth() {
         assert!(parse(br#"{"a":1,"b":{"a":1}}"#).is_ok());
-        assert!(parse(br#"[{"b":{"a":1,"a":2}}]"#).expect_err("refused").contains("same key twice"));
+        assert!(parse(br#"[{"b":{"a":1,"a":2}}]"#).expect_err("refused").what.contains("same key twice"));
     }
 
     #[test]
@@ -219,14 +250,33 @@ mod tests {
         for bad in
             [&br#"{"password":hunter2}"#[..], br#"{"password":"hunter2""#, b"hunter2", b"\"hunter2\xff\""]
         {
-            let complaint = parse(bad).expect_err("refused");
+            let complaint = parse(bad).expect_err("refused").what;
             assert!(!complaint.contains("hunter2"), "{complaint}");
         }
     }
 
     #[test]
+    fn faults_have_the_line_they_are_in() {
+        for (bad, line) in [
+            (&b"{\n\"a\": 1,\n}"[..], 3),
+            (b"[1,\n2", 2),
+            (b"{\"a\":1,\n\"a\":2}", 2),
+            (b"[\n\n\"\xff\"]", 3),
+        ] {
+            assert_eq!(parse(bad).expect_err("refused").line, line);
+        }
+    }
+
+    #[test]
+    fn a_key_in_a_complaint_is_short_and_steers_nothing() {
+        let mut object = Object::new(serde_json::json!({"a\u{1b}[2J\n": 1}), "tools").expect("an object");
+        assert_eq!(object.text("a\u{1b}[2J\n").expect_err("no text"), "`tools.a\\u{1b}[2J\\n` must be text");
+        assert_eq!(shown(&"ü".repeat(65)), format!("{}…", "ü".repeat(64)));
+    }
+
+    #[test]
     fn nesting_is_bounded() {
         let deep = "[".repeat(400_000);
-        assert!(parse(deep.as_bytes()).expect_err("refused").contains("nested"));
+        assert!(parse(deep.as_bytes()).expect_err("refused").what.contains("nested"));
     }
 }

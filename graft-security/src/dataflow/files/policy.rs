@@ -3,22 +3,56 @@
 use std::collections::BTreeMap;
 
 use graft_core::{Name, Sensitivity, Signal};
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::FileError;
+use super::json::{NotJson, Object, parse, utf8};
 use crate::dataflow::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyFile {
-    version: Option<u32>,
+    #[serde(default, deserialize_with = "version")]
+    version: Option<u64>,
+    #[serde(default, deserialize_with = "mode")]
     mode: Option<DataFlowMode>,
+    #[serde(default, deserialize_with = "profile")]
     profile: Option<Profile>,
-    signals: Option<BTreeMap<SignalName, Response>>,
+    #[serde(default)]
+    signals: BTreeMap<SignalName, SignalResponse>,
+    #[serde(default, deserialize_with = "on_doubt")]
     on_doubt: Option<OnDoubt>,
+    #[serde(default, deserialize_with = "guard_trifecta")]
     guard_trifecta: Option<bool>,
+    #[serde(default, deserialize_with = "declassify_sinks")]
     declassify_sinks: Option<Vec<Name>>,
+    #[serde(default, deserialize_with = "sensitive_tiers")]
     sensitive_tiers: Option<Vec<Sensitivity>>,
+}
+
+/// One function a field, so that a wrong value is answered with what the field takes.
+macro_rules! fields {
+    ($($field:ident: $type:ty, $takes:literal;)*) => {$(
+        fn $field<'de, D: Deserializer<'de>>(de: D) -> Result<Option<$type>, D::Error> {
+            typed(de, concat!("`", stringify!($field), "` must be ", $takes))
+        }
+    )*};
+}
+
+fields! {
+    version: u64, "a whole number";
+    mode: DataFlowMode, "one of `off`, `shadow`, `enforce`";
+    profile: Profile, "one of `default`, `classic`";
+    on_doubt: OnDoubt, "one of `block`, `ask`";
+    guard_trifecta: bool, "true or false";
+    declassify_sinks: Vec<Name>, "a list of tool names";
+    sensitive_tiers: Vec<Sensitivity>, "a list of `public`, `internal`, `secret`";
+}
+
+fn typed<'de, T: DeserializeOwned, D: Deserializer<'de>>(de: D, wrong: &str) -> Result<T, D::Error> {
+    serde_json::from_value(Value::deserialize(de)?).map_err(|_| D::Error::custom(wrong))
 }
 
 #[derive(Deserialize)]
@@ -32,10 +66,21 @@ enum Profile {
 struct SignalName(Signal);
 
 impl<'de> Deserialize<'de> for SignalName {
-    fn deserialize<D: serde::Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
         let word = String::deserialize(de)?;
         let signal = Signal::ALL.into_iter().find(|signal| signal.as_str() == word);
-        signal.map(Self).ok_or_else(|| serde::de::Error::custom("an unknown signal"))
+        signal.map(Self).ok_or_else(|| {
+            let known = Signal::ALL.map(|signal| format!("`{}`", signal.as_str())).join(", ");
+            D::Error::custom(format!("a key of `signals` must be one of {known}"))
+        })
+    }
+}
+
+struct SignalResponse(Response);
+
+impl<'de> Deserialize<'de> for SignalResponse {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        typed(de, "a value of `signals` must be one of `off`, `find`, `stop`").map(Self)
     }
 }
 
@@ -53,8 +98,8 @@ impl<'de> Deserialize<'de> for SignalName {
 /// not be passed over.
 pub fn read_policy(file: &str, bytes: &[u8]) -> Result<DataFlowPolicy, FileError> {
     let fail = |what: String| FileError::new(file, what);
-    let text =
-        std::str::from_utf8(bytes).map_err(|_| fail("it is not UTF-8; save it as UTF-8".to_owned()))?;
+    let at = |error: NotJson| fail(error.what).at_line(error.line);
+    let text = utf8(bytes).map_err(at)?;
     if text.trim().is_empty() {
         return Err(fail("the file is empty; a policy says at least `mode`".to_owned()));
     }
@@ -62,9 +107,13 @@ pub fn read_policy(file: &str, bytes: &[u8]) -> Result<DataFlowPolicy, FileError
         return Err(fail(format!("the file is over {} KiB; a policy is short", MAX_POLICY >> 10)));
     }
     let parsed: PolicyFile = if file.ends_with(".json") {
-        super::json::parse(bytes).map_err(fail)?; // repeated keys
-        serde_json::from_slice(bytes)
-            .map_err(|error| fail(one_line(&error.to_string())).at_line(error.line()))?
+        // Repeated keys; and a list, which would be taken for the fields in order.
+        Object::new(parse(bytes).map_err(at)?, "").map_err(fail)?;
+        serde_json::from_slice(bytes).map_err(|error| {
+            let what = error.to_string();
+            let what = what.rsplit_once(" at line ").map_or(&*what, |(what, _)| what);
+            fail(one_line(what)).at_line(error.line())
+        })?
     } else {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
@@ -87,7 +136,7 @@ fn build(file: PolicyFile) -> Result<DataFlowPolicy, String> {
         Some(Profile::Classic) => DataFlowPolicy::classic(mode),
         Some(Profile::Default) | None => DataFlowPolicy::new(mode),
     };
-    for (SignalName(signal), response) in file.signals.unwrap_or_default() {
+    for (SignalName(signal), SignalResponse(response)) in file.signals {
         policy = policy.respond(signal, response);
     }
     if let Some(guard) = file.guard_trifecta {
@@ -105,9 +154,17 @@ fn build(file: PolicyFile) -> Result<DataFlowPolicy, String> {
     Ok(policy)
 }
 
+/// A parser's words on one line. They may repeat a key, but not more of the file than fits.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let text = words.collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(MAX_COMPLAINT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
+
+const MAX_COMPLAINT: usize = 240;
 
 #[cfg(test)]
 mod tests {
@@ -157,6 +214,29 @@ mod tests {
             let error = read_policy("p.toml", bad.as_bytes()).expect_err(&bad);
             assert!(error.line().is_some_and(|found| found.abs_diff(line) <= 1), "{from} -> {to}: {error}");
         }
+    }
+
+    #[test]
+    fn a_complaint_names_the_field_and_what_it_takes() {
+        for (toml, json, named) in [
+            ("version = \"1\"", r#"{"version":"1"}"#, "`version` must be a whole number"),
+            ("mode = 7", r#"{"mode":7}"#, "`mode` must be one of `off`, `shadow`, `enforce`"),
+            ("profile = \"new\"", r#"{"profile":[]}"#, "`profile` must be one of"),
+            ("on_doubt = []", r#"{"on_doubt":{}}"#, "`on_doubt` must be one of"),
+            ("guard_trifecta = 1", r#"{"guard_trifecta":1}"#, "`guard_trifecta` must be true or false"),
+            ("declassify_sinks = \"a\"", r#"{"declassify_sinks":[1]}"#, "`declassify_sinks` must be a list"),
+            ("sensitive_tiers = 1", r#"{"sensitive_tiers":["x"]}"#, "`sensitive_tiers` must be a list"),
+            ("signals = { x = \"stop\" }", r#"{"signals":{"x":"stop"}}"#, "`untrusted-to-sink`"),
+            ("signals.derived-taint = 1", r#"{"signals":{"derived-taint":1}}"#, "`off`, `find`, `stop`"),
+            ("mood = 1", r#"{"mood":1}"#, "unknown field `mood`"),
+        ] {
+            for complaint in [complaint("p.toml", toml), complaint("p.json", json)] {
+                assert!(complaint.contains(named) && complaint.contains(", line 1: "), "{complaint}");
+            }
+        }
+        assert!(complaint("p.json", "[]").contains("must be an object"));
+        let long = complaint("p.json", &format!("{{\"{}\":1}}", "x".repeat(9000)));
+        assert!(long.chars().count() < 300, "{long}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use graft_core::{Name, Origin, RecordRule, ToolMetadata};
 use serde_json::Value;
 
 use super::FileError;
-use super::json::{Object, parse, word};
+use super::json::{Object, parse, shown, word};
 
 const TRUSTS: &str = "`trusted`, `structured`, `untrusted`";
 const ROLES: &str =
@@ -44,7 +44,12 @@ impl Registry {
     /// The first thing that is wrong. An unknown field is: a label that is not understood must not be
     /// passed over.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, FileError> {
-        Self::read(bytes).map_err(|what| FileError::new(file, what))
+        let fail = |what: String| FileError::new(file, what);
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(fail("the file is empty; a registry is one JSON object with `tools`".to_owned()));
+        }
+        let value = parse(bytes).map_err(|error| fail(error.what).at_line(error.line))?;
+        Self::read(value).map_err(fail)
     }
 
     /// The tool called `name`.
@@ -67,11 +72,8 @@ impl Registry {
         self.tools.iter().filter(|(_, entry)| entry.unlabelled).map(|(name, _)| name.as_str())
     }
 
-    fn read(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err("the file is empty; a registry is one JSON object with `tools`".to_owned());
-        }
-        let mut top = Object::new(parse(bytes)?, "")?;
+    fn read(value: Value) -> Result<Self, String> {
+        let mut top = Object::new(value, "")?;
         version(&mut top)?;
         top.text("suite")?;
         let own = top.texts("self")?;
@@ -95,9 +97,9 @@ pub(super) fn version(top: &mut Object) -> Result<(), String> {
 }
 
 fn entry(name: &str, value: Value) -> Result<Entry, String> {
-    let mut object = Object::new(value, &format!("tools.{name}"))?;
-    let stable =
-        Name::new(name).map_err(|error| format!("the tool name `{name}` cannot be used: {error}"))?;
+    let mut object = Object::new(value, &format!("tools.{}", shown(name)))?;
+    let stable = Name::new(name)
+        .map_err(|error| format!("the tool name `{}` cannot be used: {error}", shown(name)))?;
     let mut tool = ToolMetadata::new(stable);
     // For people and for models; no policy reads them.
     object.text("description")?;
@@ -154,7 +156,9 @@ fn words<T: serde::de::DeserializeOwned>(
 ) -> Result<BTreeMap<String, T>, String> {
     let path = object.path(key);
     let members = object.members(key)?.into_iter();
-    members.map(|(name, value)| Ok((name.clone(), word(value, &format!("{path}.{name}"), words)?))).collect()
+    members
+        .map(|(name, value)| Ok((name.clone(), word(value, &format!("{path}.{}", shown(&name)), words)?)))
+        .collect()
 }
 
 fn record(value: Value, at: &str) -> Result<RecordRule, String> {
