@@ -153,7 +153,9 @@ impl Agent {
             .with_limit(set.ledger_limit)
             .with_own_ids(&set.own_ids);
         ledger.record_trusted(Speaker::User, prompt);
-        let run = Run { agent: self.clone(), ledger: Arc::new(ledger), id: RunId(id), ended: false };
+        let ledger = Arc::new(ledger);
+        let caller = self.caller(&ledger, RunId(id));
+        let run = Run { agent: self.clone(), ledger, caller, ended: false };
         run.record(Action::RunBegin, |event| {
             event.code = Some(match self.policy.mode() {
                 DataFlowMode::Off => Name::from_static("dataflow:off"),
@@ -163,6 +165,16 @@ impl Agent {
             event.policy = Some(self.policy.digest());
         })?;
         Ok(run)
+    }
+
+    fn caller(&self, ledger: &Arc<TaintLedger>, run: RunId) -> Caller {
+        let set = &self.set;
+        let caller = Caller::new(set.channel.clone(), set.clock.clone(), run)
+            .with_interceptors(self.interceptors(ledger));
+        match set.timeout {
+            Some(timeout) => caller.with_timeout(timeout),
+            None => caller,
+        }
     }
 
     fn interceptors(&self, ledger: &Arc<TaintLedger>) -> Vec<Arc<dyn Interceptor>> {
@@ -198,26 +210,19 @@ impl Agent {
 pub struct Run {
     agent: Agent,
     ledger: Arc<TaintLedger>,
-    id: RunId,
+    caller: Caller,
     ended: bool,
 }
 
 impl Run {
-    /// What generated clients are made of. Calls of one run share its ledger; make it once and clone it,
-    /// so that they share their numbering too.
+    /// What generated clients are made of. All of a run share its ledger and its numbering.
     pub fn caller(&self) -> Caller {
-        let set = &self.agent.set;
-        let caller = Caller::new(set.channel.clone(), set.clock.clone(), self.id)
-            .with_interceptors(self.agent.interceptors(&self.ledger));
-        match set.timeout {
-            Some(timeout) => caller.with_timeout(timeout),
-            None => caller,
-        }
+        self.caller.clone()
     }
 
     /// The run's id; records name it.
     pub fn id(&self) -> RunId {
-        self.id
+        self.caller.run()
     }
 
     /// What the run has seen, to record what came in by other ways than calls.
@@ -256,7 +261,7 @@ impl Run {
         let set = &self.agent.set;
         let mut event =
             Event::new(set.clock.now(), set.actor.clone(), action, Name::from_static("run"), Ending::Ok);
-        event.run = Some(self.id);
+        event.run = Some(self.id());
         fill(&mut event);
         recorder.record(&event)?;
         Ok(())

@@ -75,7 +75,8 @@ fn editing_a_recipient_changes_the_verdict() {
     std::fs::remove_dir_all(data).expect("removed");
 
     // The user's own payee replaced by a stranger's: the honest run is stopped, with the reason.
-    let honest = r#""args": {"recipient": "DE44500105175407324931", "amount": "950.00", "subject": "Rent March"}"#;
+    let honest =
+        r#""args": {"recipient": "DE44500105175407324931", "amount": "950.00", "subject": "Rent March"}"#;
     let strange = honest.replace(rent, "FR7630006000011234567890189");
     let data = edited("strange-payee", honest, &strange);
     let (status, output) = run(&["--data", data.to_str().expect("UTF-8")]);

@@ -27,7 +27,8 @@ fn tools() -> Vec<ToolMetadata> {
 }
 
 fn entry(tool: &ToolMetadata) -> Value {
-    let record = |rule: &graft::core::RecordRule| json!({ "field": rule.field, "is_self": true, "trust": rule.trust });
+    let record =
+        |rule: &graft::core::RecordRule| json!({ "field": rule.field, "is_self": true, "trust": rule.trust });
     json!({
         "trust": tool.trust,
         "sensitivity": tool.sensitivity,

@@ -19,7 +19,7 @@ mod hash;
 mod record;
 mod values;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{RwLock, RwLockReadGuard};
 
@@ -88,8 +88,8 @@ struct State {
     secret: GramIndex,
     said: Phrases,
     stems: HashSet<u64>,
-    /// Hashes of whole values of credential fields, with their length in folded bytes.
-    credentials: Vec<(u64, usize, u32)>,
+    /// Hashes of whole values of credential fields, by their length in folded bytes.
+    credentials: BTreeMap<usize, HashMap<u64, u32>>,
     indexed: usize,
     overflow: Option<u32>,
     secret_overflow: Option<u32>,
@@ -242,7 +242,8 @@ impl TaintLedger {
             state.secret.record(&self.key, &folded, index);
         }
         if piece.credential && (4..=256).contains(&folded.len()) {
-            state.credentials.push((self.key.text(DOMAIN_CREDENTIAL, &folded), folded.len(), index));
+            let hash = self.key.text(DOMAIN_CREDENTIAL, &folded);
+            state.credentials.entry(folded.len()).or_default().entry(hash).or_insert(index);
         }
     }
 
@@ -370,10 +371,11 @@ impl Seen<'_> {
         }
         let (mut folded, mut offsets) = (Vec::new(), Vec::new());
         span_fold(text, &mut folded, &mut offsets);
-        self.state.credentials.iter().find_map(|&(hash, len, source)| {
-            let same = |window: &[u8]| self.ledger.key.text(DOMAIN_CREDENTIAL, window) == hash;
-            let at = folded.windows(len).position(same)?;
-            Some((bytes_of(text, &offsets, at..at + len), self.state.source_of(source)))
+        self.state.credentials.iter().find_map(|(&len, known)| {
+            let source = |window: &[u8]| known.get(&self.ledger.key.text(DOMAIN_CREDENTIAL, window));
+            let (at, source) =
+                folded.windows(len).enumerate().find_map(|(at, window)| Some((at, source(window)?)))?;
+            Some((bytes_of(text, &offsets, at..at + len), self.state.source_of(*source)))
         })
     }
 
