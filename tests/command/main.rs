@@ -1,0 +1,10 @@
+//! The `graft` command as a person runs it: the real binary, real files, its output and its status.
+#![cfg(feature = "cli")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+mod audit;
+mod audit_input;
+mod common;
+mod replay;
+mod replay_input;
+mod scoring;
