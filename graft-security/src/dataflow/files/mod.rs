@@ -4,6 +4,7 @@
 //! is wrong with a file, in which line and what to do, without repeating what the file says.
 
 mod json;
+mod path;
 mod policy;
 mod python;
 mod registry;

@@ -7,6 +7,7 @@ use graft_core::{Decision, Source};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::registry::Registry;
 use super::replay::{Judged, Replayed};
 use super::run::{Driver, Scoring};
 
@@ -133,8 +134,8 @@ impl Report {
     }
 }
 
-/// One judged call as a line of JSON: metadata only.
-pub fn verdict_line(run: &str, judged: &Judged) -> Value {
+/// One judged call as a line of JSON: metadata only. `registry` is the one that the call was judged with.
+pub fn verdict_line(run: &str, judged: &Judged, registry: &Registry) -> Value {
     let evidence = judged.verdict.evidence.iter().map(|evidence| {
         let source = match &evidence.source {
             Source::Call(call, _) => json!(call.0),
@@ -143,7 +144,7 @@ pub fn verdict_line(run: &str, judged: &Judged) -> Value {
             Source::Unknown => Value::Null,
         };
         json!({
-            "arg": evidence.arg,
+            "arg": registry.shown_path(&judged.tool, &evidence.arg),
             "source": source,
             "range": [evidence.range.start, evidence.range.end],
             "views": evidence.views,
