@@ -1,1 +1,277 @@
+//! `graft audit list` and `graft audit verify` over logs that were written by graft and then damaged.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use graft::audit::{AuditKey, Durability, LogOptions};
+use graft::core::{Action, CallId, Decision, Ending, Event, RunId, Seq, Signal, TraceId};
+use graft::{Name, Timestamp};
+use serde_json::{Value, json};
+
+use crate::common::Folder;
+
+pub(crate) const VERIFY: [&str; 6] = ["audit", "verify", "--log", "log", "--key", "key"];
+pub(crate) const STRUCTURE: [&str; 4] = ["audit", "verify", "--log", "log"];
+pub(crate) const LIST: [&str; 6] = ["audit", "list", "--log", "log", "--key", "key"];
+
+/// A folder with `log`, which has `records` records and was closed, and its `key`.
+pub(crate) fn logged(records: u64) -> Folder {
+    let folder = Folder::new();
+    let key = AuditKey::generate().expect("randomness");
+    folder.write("key", format!("{}\n", hex(&key)));
+    let options = LogOptions::new().durability(Durability::Buffered);
+    let log = options.create(folder.path().join("log"), &key).expect("creates");
+    for n in 0..records {
+        log.append(&event(n)).expect("appends");
+    }
+    log.close().expect("closes");
+    folder
+}
+
+pub(crate) fn hex(key: &AuditKey) -> String {
+    key.expose_secret().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An event with everything in it for odd `n`, and with nothing optional for even `n`.
+fn event(n: u64) -> Event {
+    let time = Timestamp(1_700_000_000_123_456_789 + n * 1_000_000_000);
+    let mut event = Event::new(time, name("agent:7"), Action::RunBegin, name("AZaz09._-:/@"), Ending::Ok);
+    if n % 2 == 1 {
+        event.action = Action::DataflowBlocked;
+        event.target = name("Bank.send_money");
+        event.ending = Ending::Denied;
+        event.run = Some(RunId([0xab; 16]));
+        event.call = Some(CallId(n));
+        event.trace = Some(TraceId([8; 16]));
+        event.intent = Some(Seq(n - 1));
+        event.decision = Some(Decision::Block);
+        event.signals = vec![Signal::UntrustedAuthority, Signal::UntrustedToSink];
+        event.code = Some(name("dataflow_policy_blocked"));
+        event.policy = Some([7; 32]);
+    }
+    event
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+fn flip(folder: &Folder, good: &[u8], at: usize) {
+    let mut bytes = good.to_vec();
+    bytes[at] ^= 1;
+    folder.write("log", bytes);
+}
+
+fn bytes(folder: &Folder) -> Vec<u8> {
+    std::fs::read(folder.path().join("log")).expect("reads")
+}
+
+#[test]
+fn an_intact_log_verifies_with_and_without_its_key() {
+    let folder = logged(4);
+    let ended = folder.succeeds(&VERIFY);
+    assert!(ended.out.contains("4 good records") && ended.out.contains("closed cleanly"), "{}", ended.out);
+    assert!(ended.out.contains("checked with the key") && ended.err.is_empty(), "{}", ended.out);
+    let ended = folder.succeeds(&STRUCTURE);
+    assert!(ended.out.contains("checked without the key"), "{}", ended.out);
+    for (arguments, depth) in [(&VERIFY[..], "sealed"), (&STRUCTURE, "structure")] {
+        let ended = folder.succeeds(&[arguments, &["--format", "json"]].concat());
+        let report: Value = serde_json::from_str(&ended.out).expect("one JSON value");
+        let expected = json!({"intact": true, "depth": depth, "records": 4, "openings": 1, "state": "closed", "quarantined": 0,
+            "first_bad": null, "good_bytes": bytes(&folder).len(), "log": report["log"], "last_leaf": report["last_leaf"]});
+        assert_eq!(report, expected);
+        assert_eq!(report["log"].as_str().map(str::len), Some(32));
+        assert_eq!(report["last_leaf"].as_str().map(str::len), Some(64));
+    }
+}
+
+#[test]
+fn the_list_says_all_that_the_records_hold() {
+    let folder = logged(2);
+    let out = folder.succeeds(&LIST).out;
+    let rows: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    let header = "seq time actor action target ending run call decision signals code intent";
+    assert_eq!(rows[0].join(" "), header);
+    let plain = "0 2023-11-14T22:13:20.123Z agent:7 run:begin AZaz09._-:/@ ok - - - - - -";
+    assert_eq!(rows[1].join(" "), plain);
+    let full = "1 2023-11-14T22:13:21.123Z agent:7 tool:dataflow:blocked Bank.send_money denied abababab 1 block \
+        untrusted-authority,untrusted-to-sink dataflow_policy_blocked 0";
+    assert_eq!(rows[2].join(" "), full);
+    assert_eq!(rows.len(), 3);
+
+    let out = folder.succeeds(&[&LIST[..], &["--format", "json"]].concat()).out;
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(
+        lines[1],
+        json!({
+            "seq": 1, "time": "2023-11-14T22:13:21.123Z", "actor": "agent:7", "action": "tool:dataflow:blocked",
+            "target": "Bank.send_money", "ending": "denied", "run": "ab".repeat(16), "call": 1, "trace": "08".repeat(16),
+            "intent": 0, "decision": "block", "signals": ["untrusted-authority", "untrusted-to-sink"],
+            "code": "dataflow_policy_blocked", "policy": "07".repeat(32), "leaf": lines[1]["leaf"],
+        })
+    );
+    assert_eq!((lines.len(), &lines[0]["run"], &lines[0]["signals"]), (2, &Value::Null, &json!([])));
+}
+
+#[test]
+fn nothing_that_a_log_holds_can_steer_the_terminal() {
+    // The type that holds a record's texts refuses whatever could.
+    for control in
+        (0..=0x20).chain(0x7f..0xa0).filter_map(char::from_u32).chain(['\u{202e}', '\u{2028}', 'ü'])
+    {
+        assert!(Name::new(format!("a{control}b")).is_err(), "{control:?}");
+    }
+    let folder = logged(2);
+    for format in ["table", "json"] {
+        let out = folder.succeeds(&[&LIST[..], &["--format", format]].concat()).out;
+        assert!(out.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)), "{out:?}");
+        assert!(out.contains("AZaz09._-:/@"));
+    }
+}
+
+#[test]
+fn every_flipped_byte_is_found_and_named() {
+    let folder = logged(2);
+    let good = bytes(&folder);
+    // Every 7th here, since each is a process of its own; the log's own tests take every one.
+    for at in (0..good.len()).step_by(7) {
+        flip(&folder, &good, at);
+        for arguments in [&VERIFY[..], &STRUCTURE] {
+            let ended = folder.graft(arguments);
+            let sentence = ended.sentence();
+            if at < 10 {
+                assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{at}: {sentence}");
+                assert!(sentence.contains("log: the file header at byte 0 "), "{at}: {sentence}");
+            } else {
+                assert_eq!(ended.status, 1, "{at}: {}{sentence}", ended.out);
+                assert!(sentence.contains("log: the log does not verify from "), "{at}: {sentence}");
+                assert!(sentence.ends_with("keep a copy of it before anything writes to it"), "{sentence}");
+                assert!(
+                    ended.out.contains("not intact: ") && ended.out.contains(" at byte "),
+                    "{}",
+                    ended.out
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_cut_is_found_or_named_as_one_that_cannot_be_told() {
+    let folder = logged(2);
+    let good = bytes(&folder);
+    let (mut cut_at_a_frame, mut torn) = (0, 0);
+    let header = 90;
+    let closing = 117;
+    for end in (1..good.len()).step_by(3).chain([header - 1, header, header + 1, good.len() - closing]) {
+        folder.write("log", &good[..end]);
+        let ended = folder.graft(&VERIFY);
+        match ended.status {
+            0 => {
+                cut_at_a_frame += 1;
+                assert!(ended.out.contains("not closed: records cut off at the end"), "{end}: {}", ended.out);
+            }
+            1 => {
+                torn += 1;
+                assert!(
+                    ended.out.contains(if end < header { "of 90 bytes" } else { "is torn" }),
+                    "{}",
+                    ended.out
+                );
+                ended.sentence();
+            }
+            other => panic!("{end}: {other}: {}", ended.err),
+        }
+    }
+    assert!(cut_at_a_frame >= 2 && torn > 100, "{cut_at_a_frame} {torn}");
+}
+
+#[test]
+fn damage_in_the_middle_is_named_by_its_record_and_ends_the_list_there() {
+    let folder = logged(6);
+    let good = bytes(&folder);
+    let starts = starts_of_records(&folder, &good);
+    flip(&folder, &good, starts[3] + 100);
+
+    let expected = format!("record 3 at byte {} has a damaged body", starts[3]);
+    let ended = folder.graft(&VERIFY);
+    assert_eq!(ended.status, 1);
+    assert!(ended.out.contains("3 good records") && ended.out.contains(&expected), "{}", ended.out);
+    assert!(ended.sentence().contains("does not verify from record 3 on"), "{}", ended.err);
+
+    let ended = folder.graft(&[&VERIFY[..], &["--format", "json"]].concat());
+    let report: Value = serde_json::from_str(&ended.out).expect("JSON");
+    assert_eq!((ended.status, &report["intact"], &report["records"]), (1, &json!(false), &json!(3)));
+    let first_bad = &report["first_bad"];
+    assert_eq!((&first_bad["place"], &first_bad["seq"]), (&json!("record 3"), &json!(3)));
+    assert_eq!(first_bad["offset"], json!(starts[3]));
+    assert!(first_bad["what"].as_str().is_some_and(|what| what.contains("digest")), "{first_bad}");
+
+    let ended = folder.graft(&LIST);
+    let lines: Vec<&str> = ended.out.lines().collect();
+    assert_eq!((ended.status, lines.len()), (1, 1 + 3 + 2), "{}", ended.out);
+    assert!(lines[3].starts_with("2 ") && lines[4].starts_with(&format!("-- not intact: {expected}")));
+    assert_eq!(lines[5], "-- what stands behind it is not listed");
+    assert!(ended.sentence().contains("does not verify from record 3 on"), "{}", ended.err);
+
+    let ended = folder.graft(&[&LIST[..], &["--format", "json"]].concat());
+    let last: Value = serde_json::from_str(ended.out.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((ended.status, ended.out.lines().count()), (1, 4));
+    assert_eq!(last, json!({ "intact": false, "first_bad": first_bad }));
+}
+
+/// Where each record begins: where the good part ends of a log that was cut within it.
+fn starts_of_records(folder: &Folder, good: &[u8]) -> Vec<usize> {
+    let mut starts = Vec::new();
+    for end in 91..good.len() {
+        let report = graft::audit::verify_structure(&good[..end]).expect("has a header");
+        if report.records == starts.len() as u64 && report.first_bad.is_some() && report.openings == 1 {
+            starts.push(report.good_bytes as usize);
+        }
+    }
+    assert!(starts.len() > 3 && folder.names() == ["key", "log"]);
+    starts
+}
+
+#[test]
+fn a_chain_made_anew_passes_without_the_key_and_not_with_it() {
+    // Another log put in the place of this one: whole, but of another key.
+    let (folder, other) = (logged(2), logged(5));
+    folder.write("log", bytes(&other));
+    folder.succeeds(&STRUCTURE);
+    for arguments in [&VERIFY, &LIST] {
+        folder.refuses(arguments, &["log: this key is not the key of this log", "use the one"]);
+    }
+}
+
+#[test]
+fn an_empty_log_has_an_empty_list() {
+    let folder = logged(0);
+    let ended = folder.succeeds(&LIST);
+    assert_eq!((ended.out.lines().count(), ended.err.as_str()), (1, ""));
+    assert_eq!(folder.succeeds(&[&LIST[..], &["--format", "json"]].concat()).out, "");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_list() {
+    let folder = logged(4000);
+    let mut child =
+        folder.command(&LIST).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
+    let mut line = String::new();
+    BufReader::with_capacity(64, child.stdout.take().expect("piped")).read_line(&mut line).expect("reads");
+    assert!(line.starts_with("seq"), "{line}");
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("reads");
+    assert_eq!((child.wait().expect("ends").code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn verify_says_what_it_found_by_its_status_though_nobody_reads_it() {
+    let folder = logged(2);
+    let good = bytes(&folder);
+    flip(&folder, &good, good.len() - 1);
+    let mut child =
+        folder.command(&VERIFY).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("ends").code(), Some(1));
+}
