@@ -20,13 +20,12 @@ fn main() -> Result<(), Failure> {
     let tool = page();
     // A ledger is full at 1 MiB, so a run takes eight outputs of different words.
     let outputs = |script, bytes| -> Vec<String> { (0..8).map(|seed| text(script, seed, bytes)).collect() };
-    let mut cases = Vec::new();
     let plain = outputs(Script::Latin, OUTPUT);
+    let mut cases = Vec::new();
     cases.push(
         Case::new("one folding pass over ASCII", |round| {
             let mut next = plain.iter().cycle();
-            round.together(|| next.next().map(|text| fold(text)));
-            Ok(())
+            round.together(|| Ok(next.next().map(|text| fold(text))))
         })
         .bytes(OUTPUT),
     );

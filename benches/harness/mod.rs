@@ -50,21 +50,23 @@ impl Round {
     }
 
     /// Times all operations together: for what is too short to be timed alone.
-    pub(crate) fn together<T>(&mut self, mut operation: impl FnMut() -> T) {
+    pub(crate) fn together<T, E>(&mut self, mut operation: impl FnMut() -> Result<T, E>) -> Result<(), E> {
         let start = Instant::now();
         for _ in 0..self.iterations {
-            std::hint::black_box(operation());
+            std::hint::black_box(operation()?);
         }
         self.took(start.elapsed());
+        Ok(())
     }
 
     /// Times each operation alone, for percentiles. The two looks at the clock count, some 50 ns.
-    pub(crate) fn each<T>(&mut self, mut operation: impl FnMut() -> T) {
+    pub(crate) fn each<T, E>(&mut self, mut operation: impl FnMut() -> Result<T, E>) -> Result<(), E> {
         for _ in 0..self.iterations {
             let start = Instant::now();
-            std::hint::black_box(operation());
+            std::hint::black_box(operation()?);
             self.single(start.elapsed());
         }
+        Ok(())
     }
 
     /// As [`Round::each`], for `count` operations that wait.
@@ -210,14 +212,15 @@ impl Bench {
                 Some(rate) => format!("{rate:.1} MB/s"),
                 None => format!("{:.0} /s", 1e9 / ns),
             };
+            let ratio = number("ratio").unwrap_or_default();
             println!(
-                "{:<46} {:>12} {:>12} {:>6.0}% {:>14} {:>8.2}",
+                "{:<46} {:>12} {:>12} {:>6.0}% {:>14} {:>8}",
                 row["case"].as_str().unwrap_or_default(),
                 format!("{ns:.1}"),
                 number("p99_ns").map(|tail| format!("{tail:.0}")).unwrap_or_default(),
                 number("spread").unwrap_or_default() * 100.0,
                 rate,
-                number("ratio").unwrap_or_default(),
+                if ratio < 0.1 { format!("{ratio:.4}") } else { format!("{ratio:.2}") },
             );
         }
     }
