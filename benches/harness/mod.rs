@@ -27,8 +27,10 @@ pub(crate) struct Case<'a> {
     name: String,
     /// Bytes that one operation handles, for a rate.
     bytes: usize,
-    body: Box<dyn FnMut(&mut Round) -> Result<(), Failure> + 'a>,
+    body: Box<Body<'a>>,
 }
+
+type Body<'a> = dyn FnMut(&mut Round) -> Result<(), Failure> + 'a;
 
 /// One turn of one case.
 #[derive(Default)]
@@ -83,7 +85,8 @@ impl Round {
         Ok(())
     }
 
-    fn single(&mut self, took: Duration) {
+    /// Adds the time that one operation took alone.
+    pub(crate) fn single(&mut self, took: Duration) {
         self.took += took;
         self.singles.push(took);
     }
