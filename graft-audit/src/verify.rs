@@ -82,6 +82,9 @@ impl fmt::Display for VerifyReport {
             )?,
         }
         match self.depth {
+            Depth::Sealed if self.first_bad.is_some() => {
+                write!(f, "\nchecked with the key: the good records were sealed with it")
+            }
             Depth::Sealed => write!(f, "\nchecked with the key: every record was sealed with it"),
             Depth::Structure => {
                 write!(f, "\nchecked without the key: a chain that somebody made anew would pass")

@@ -11,10 +11,22 @@ use std::time::Duration;
 /// One step of a [`Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Segment<'a> {
-    /// A field of a struct, an argument's name, or a key of a JSON object or map.
+    /// A field of a struct or a parameter of a method: the type says so.
+    Field(&'a str),
+    /// A key of a map or JSON object: it may itself be a value.
     Key(&'a str),
     /// A position in a list, array or tuple.
     Index(usize),
+}
+
+impl<'a> Segment<'a> {
+    /// The name of a field or key.
+    pub fn name(self) -> Option<&'a str> {
+        match self {
+            Self::Field(name) | Self::Key(name) => Some(name),
+            Self::Index(_) => None,
+        }
+    }
 }
 
 /// Where a leaf stands: a chain of steps on the stack, so that walking allocates nothing.
@@ -30,6 +42,11 @@ impl<'a> Path<'a> {
     /// The path one `segment` further in.
     pub fn join(&'a self, segment: Segment<'a>) -> Path<'a> {
         Path { step: Some((self, segment)) }
+    }
+
+    /// The path one field further in.
+    pub fn field(&'a self, name: &'a str) -> Path<'a> {
+        self.join(Segment::Field(name))
     }
 
     /// The path one key further in.
@@ -57,14 +74,43 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The normalised form of RFC 9535, section 2.7: `$['recipients'][0]`.
+impl Path<'_> {
+    /// The path for those who may not see values: a key, which may itself be one, stands as `[*]`, the
+    /// wildcard of RFC 9535. The first step of a call's arguments is a parameter's name, so it stands if
+    /// `is_parameter` knows it.
+    pub fn without_keys(&self, is_parameter: impl Fn(&str) -> bool) -> String {
+        let mut steps = Vec::new();
+        let mut rest = self.step;
+        while let Some((parent, segment)) = rest {
+            steps.push(segment);
+            rest = parent.step;
+        }
+        let mut shown = "$".to_owned();
+        for (depth, segment) in steps.into_iter().rev().enumerate() {
+            shown.push_str(&match segment {
+                Segment::Key(key) if depth > 0 || !is_parameter(key) => "[*]".to_owned(),
+                segment => segment.to_string(),
+            });
+        }
+        shown
+    }
+}
+
+/// The normalised form of RFC 9535, section 2.7: `$['recipients'][0]`. It shows keys.
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((parent, segment)) = self.step else { return f.write_str("$") };
         parent.fmt(f)?;
-        match segment {
+        segment.fmt(f)
+    }
+}
+
+/// One step as RFC 9535 normalises it.
+impl fmt::Display for Segment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Segment::Index(index) => write!(f, "[{index}]"),
-            Segment::Key(key) => {
+            Segment::Field(key) | Segment::Key(key) => {
                 f.write_str("['")?;
                 for c in key.chars() {
                     match c {
@@ -342,6 +388,17 @@ mod tests {
     #[test]
     fn control_characters_in_keys_are_escaped_as_rfc_9535_says() {
         assert_eq!(Path::ROOT.key("a\nb\u{b}\\").to_string(), r"$['a\nb\u000b\\']");
+    }
+
+    #[test]
+    fn a_key_is_shown_only_as_the_parameter_that_it_names() {
+        let (to, data) = (Path::ROOT.key("to"), Path::ROOT.field("data"));
+        let (first, second) = (to.index(0), data.key("eve@collect.example"));
+        let shown = |path: &Path<'_>| path.without_keys(|name| name == "to");
+        assert_eq!(shown(&first.key("to")), "$['to'][0][*]");
+        assert_eq!(shown(&second.field("size")), "$['data'][*]['size']");
+        assert_eq!(shown(&Path::ROOT.key("other")), "$[*]");
+        assert_eq!(shown(&Path::ROOT), "$");
     }
 
     #[cfg(feature = "json")]

@@ -59,7 +59,7 @@ impl Labels<'_> {
         let step = |segment| {
             let object = state;
             let hash = match segment {
-                Segment::Key(name) => self.key.text(DOMAIN, name.as_bytes()),
+                Segment::Field(name) | Segment::Key(name) => self.key.text(DOMAIN, name.as_bytes()),
                 Segment::Index(index) => self.key.text(DOMAIN + 1, &(index as u64).to_le_bytes()),
             };
             state = self.key.extend(state, hash);
@@ -71,7 +71,7 @@ impl Labels<'_> {
     fn learn(&mut self, path: &Path<'_>, leaf: Leaf<'_>) {
         let steps = self.steps(path);
         for (at, &(object, segment)) in steps.iter().enumerate() {
-            let Segment::Key(name) = segment else { continue };
+            let Some(name) = segment.name() else { continue };
             if self.tool.fields.contains_key(name) {
                 self.records.insert(object);
             }
@@ -81,7 +81,7 @@ impl Labels<'_> {
                     self.own.insert((object, number));
                 }
                 let grant = steps.get(at + 1).map(|&(_, segment)| segment);
-                if let (Some(field), Some(Segment::Key(who))) = (&rule.no_other_writer, grant)
+                if let (Some(field), Some(who)) = (&rule.no_other_writer, grant.and_then(Segment::name))
                     && field == name
                     && !(self.is_own)(who)
                     && matches!(leaf, Leaf::Str(may) | Leaf::Variant(may) if may.contains('w'))
@@ -102,7 +102,7 @@ impl Labels<'_> {
         let rule = record.and_then(|at| self.rule(steps[at]));
         let trust = rule.unwrap_or(self.tool.trust);
         let credential = steps.iter().any(|&(_, segment)| {
-            matches!(segment, Segment::Key(name) if self.tool.credentials.iter().any(|field| field == name))
+            segment.name().is_some_and(|name| self.tool.credentials.iter().any(|field| field == name))
         });
         let emit_text = &mut |text: &str| {
             let trust = trust.resolve(text).max(self.tool.origin.trust());
@@ -124,7 +124,7 @@ impl Labels<'_> {
         let holds =
             |number: usize| self.own.contains(&(object, number)) && !self.shared.contains(&(object, number));
         let whole = self.tool.records.iter().enumerate().find(|&(number, _)| holds(number));
-        let Segment::Key(name) = segment else { return None };
+        let name = segment.name()?;
         whole.map(|(_, rule)| rule.trust).or_else(|| self.tool.fields.get(name).copied())
     }
 }

@@ -89,7 +89,7 @@ impl<'a> Judge<'a> {
         }
         let args = self.call.args;
         args.visit(&Path::ROOT, &mut |path, leaf| {
-            let Some(Segment::Key(arg)) = path.first() else { return };
+            let Some(arg) = path.first().and_then(Segment::name) else { return };
             let is_arg_name = path.split_last().is_some_and(|(parent, _)| parent.split_last().is_none());
             if matches!(leaf, Leaf::Key(_)) && is_arg_name {
                 return;
@@ -176,7 +176,7 @@ impl<'a> Judge<'a> {
         }
         for (range, source, rule) in spans {
             let said = self.seen.was_said(&text[range.clone()]);
-            let evidence = evidence(Signal::SecretToSink, rule, path, range, source);
+            let evidence = self.evidence(Signal::SecretToSink, rule, path, range, source);
             if said { self.typed.push(evidence) } else { self.leak(evidence) }
         }
     }
@@ -265,7 +265,7 @@ impl<'a> Judge<'a> {
         source: Source,
     ) {
         if weight.is_some() {
-            self.push(weight, evidence(signal, rule, path, range, source));
+            self.push(weight, self.evidence(signal, rule, path, range, source));
         }
     }
 
@@ -276,6 +276,18 @@ impl<'a> Judge<'a> {
         }
     }
 
+    fn evidence(
+        &self,
+        signal: Signal,
+        rule: &'static str,
+        path: &Path<'_>,
+        range: Range<usize>,
+        source: Source,
+    ) -> Evidence {
+        let arg = path.without_keys(|name| self.call.tool.args.contains_key(name) || is_word(name));
+        Evidence { signal, rule, arg, range, source, views: Vec::new() }
+    }
+
     fn taint(&mut self) {
         self.label = self.label.clone().with_trust(Trust::Untrusted);
     }
@@ -283,16 +295,6 @@ impl<'a> Judge<'a> {
     fn is_untrusted(&self, text: &str) -> bool {
         matches!(self.seen.provenance(text), Provenance::Untrusted(_) | Provenance::Overflow(_))
     }
-}
-
-fn evidence(
-    signal: Signal,
-    rule: &'static str,
-    path: &Path<'_>,
-    range: Range<usize>,
-    source: Source,
-) -> Evidence {
-    Evidence { signal, rule, arg: path.to_string(), range, source, views: Vec::new() }
 }
 
 /// The leaf as text, and whether it is a value and not a key.
@@ -306,6 +308,11 @@ fn as_text(leaf: Leaf<'_>, f: impl FnOnce(&str, bool)) {
         Leaf::Bytes(bytes) => f(&String::from_utf8_lossy(bytes), true),
         Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => {}
     }
+}
+
+/// A plain word, as parameters are named: what a model calls an argument that no label names.
+fn is_word(name: &str) -> bool {
+    name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Long text is followed by its spans; only a short one is worth a look-up as a whole.

@@ -214,7 +214,7 @@ impl Body<'_> {
         // A call of each field has the span of its type, for the compiler's errors.
         let each = fields.iter().zip(bound).zip(names).enumerate().map(|(i, ((field, bound), name))| {
             let path = match fields {
-                Fields::Named(_) => quote!(&path.key(#name)),
+                Fields::Named(_) => quote!(&path.field(#name)),
                 _ if fields.len() == 1 => quote!(path),
                 _ => quote!(&path.index(#i)),
             };

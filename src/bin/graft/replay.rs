@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             report.add(&replayed, &run.scoring);
             if let Some(verdicts) = &mut verdicts {
                 for judged in &replayed.judged {
-                    verdicts.line(&verdict_line(&run.id, judged, registry).to_string())?;
+                    verdicts.line(&verdict_line(&run.id, judged).to_string())?;
                 }
             }
             progress.show(ids.len());

@@ -4,7 +4,6 @@
 //! is wrong with a file, in which line and what to do, without repeating what the file says.
 
 mod json;
-mod path;
 mod policy;
 mod python;
 mod registry;

@@ -1,6 +1,6 @@
 //! A registry: what is known of each tool that runs call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use graft_core::ledger::MAX_STEM;
 use graft_core::{Name, Origin, RecordRule, ToolMetadata};
@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::FileError;
 use super::json::{Object, parse, shown, word};
-use super::path;
 
 const TRUSTS: &str = "`trusted`, `structured`, `untrusted`";
 const ROLES: &str =
@@ -36,8 +35,6 @@ struct Entry {
     tool: ToolMetadata,
     /// A sink that takes arguments none of which has a role.
     unlabelled: bool,
-    /// What the tool's schema names; `None` without a schema.
-    declared: Option<BTreeSet<String>>,
 }
 
 impl Registry {
@@ -75,19 +72,6 @@ impl Registry {
         self.tools.iter().filter(|(_, entry)| entry.unlabelled).map(|(name, _)| name.as_str())
     }
 
-    /// The path of an argument of `tool` without what may be a value: a key that the registry does not name
-    /// stands as `[*]`. Without `params` a parameter is known by being a plain word.
-    pub fn shown_path(&self, tool: &str, path: &str) -> String {
-        let entry = self.tools.get(tool);
-        path::shown(path, |key, depth| match entry {
-            Some(Entry { tool, declared, .. }) => {
-                (depth == 0 && tool.args.contains_key(key))
-                    || declared.as_ref().map_or(depth == 0 && is_word(key), |declared| declared.contains(key))
-            }
-            None => false,
-        })
-    }
-
     fn read(value: Value) -> Result<Self, String> {
         let mut top = Object::new(value, "")?;
         version(&mut top)?;
@@ -120,9 +104,7 @@ fn entry(name: &str, value: Value) -> Result<Entry, String> {
     // For people and for models; no policy reads them.
     object.text("description")?;
     object.text("why")?;
-    let params = object.take("params");
-    let has_params = params.as_ref().is_none_or(|params| !lists_none(params));
-    let declared = params.as_ref().map(path::declared);
+    let has_params = object.take("params").is_none_or(|params| !lists_none(&params));
     if let Some(trust) = object.word("trust", TRUSTS)? {
         tool.trust = trust;
     }
@@ -153,7 +135,7 @@ fn entry(name: &str, value: Value) -> Result<Entry, String> {
         records.map(|(i, value)| record(value, &format!("{path}[{i}]"))).collect::<Result<_, _>>()?;
     object.finish()?;
     let unlabelled = has_params && tool.is_sink() && tool.args.is_empty();
-    Ok(Entry { tool, unlabelled, declared })
+    Ok(Entry { tool, unlabelled })
 }
 
 /// Whether a published schema says that the tool takes no argument.
@@ -165,10 +147,6 @@ fn lists_none(params: &Value) -> bool {
         }
         _ => false,
     }
-}
-
-fn is_word(key: &str) -> bool {
-    key.len() <= 64 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn words<T: serde::de::DeserializeOwned>(
@@ -251,27 +229,6 @@ mod tests {
         assert!(complaint(&format!("{{\"tools\":{}", "[".repeat(400_000))).contains("nested"));
         assert!(Registry::parse("r.json", b"{\"suite\":\"\xff\"}").is_err());
         assert!(complaint(r#"{"tools":{"two words":{}}}"#).contains("two words"));
-    }
-
-    #[test]
-    fn a_path_shows_what_the_registry_names() {
-        let registry = Registry::parse(
-            "r.json",
-            br#"{"tools":{"bare":{"args":{"to.whom":"destination"}},
-                "known":{"args":{"to":"destination"},"params":{"properties":{"rows":{"items":{"properties":{"due":{}}}}}}}}}"#,
-        )
-        .expect("parses");
-        for (tool, path, expected) in [
-            ("bare", "$['to.whom']['to']", "$['to.whom'][*]"),
-            ("bare", "$['body']['body']", "$['body'][*]"),
-            ("bare", "$['a@b.example']", "$[*]"),
-            ("known", "$['to']['to']", "$['to'][*]"),
-            ("known", "$['rows'][3]['due']", "$['rows'][3]['due']"),
-            ("known", "$['body']", "$[*]"),
-            ("gone", "$['body']", "$[*]"),
-        ] {
-            assert_eq!(registry.shown_path(tool, path), expected);
-        }
     }
 
     #[test]

@@ -7,7 +7,6 @@ use graft_core::{Decision, Source};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::registry::Registry;
 use super::replay::{Judged, Replayed};
 use super::run::{Driver, Scoring};
 
@@ -134,8 +133,8 @@ impl Report {
     }
 }
 
-/// One judged call as a line of JSON: metadata only. `registry` is the one that the call was judged with.
-pub fn verdict_line(run: &str, judged: &Judged, registry: &Registry) -> Value {
+/// One judged call as a line of JSON: metadata only.
+pub fn verdict_line(run: &str, judged: &Judged) -> Value {
     let evidence = judged.verdict.evidence.iter().map(|evidence| {
         let source = match &evidence.source {
             Source::Call(call, _) => json!(call.0),
@@ -144,7 +143,7 @@ pub fn verdict_line(run: &str, judged: &Judged, registry: &Registry) -> Value {
             Source::Unknown => Value::Null,
         };
         json!({
-            "arg": registry.shown_path(&judged.tool, &evidence.arg),
+            "arg": evidence.arg,
             "source": source,
             "range": [evidence.range.start, evidence.range.end],
             "views": evidence.views,

@@ -54,7 +54,7 @@ fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
                 path: &#private::graft_core::Path<'_>,
                 visit: &mut #private::graft_core::Visit<'_>,
             ) {
-                #(#private::visit::<#types>(&self.#names, &path.key(#keys), visit);)*
+                #(#private::visit::<#types>(&self.#names, &path.field(#keys), visit);)*
             }
         }
     }

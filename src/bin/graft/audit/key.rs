@@ -1,11 +1,11 @@
 //! The key file: 64 hexadecimal digits, and a line end if there is one.
 
 use std::fs::File;
-use std::hint::black_box;
 use std::io::{self, Read};
 use std::path::Path;
 
 use graft_audit::AuditKey;
+use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 
@@ -15,8 +15,8 @@ const KEY_LEN: usize = 32;
 
 pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
     // Straight into one buffer of a fixed size: a buffered reader or a growing vector would leave copies.
-    let mut text = Wiped([0; LIMIT + 1]);
-    let read = File::open(path).and_then(|file| fill(file, &mut text.0));
+    let mut text = Zeroizing::new([0; LIMIT + 1]);
+    let read = File::open(path).and_then(|file| fill(file, &mut *text));
     let length = read.map_err(|error| Failure::io(path, "read", &error))?;
     if length == 0 {
         return Err(Failure::file(path, "the key file is empty; name the one that the log was created with"));
@@ -24,10 +24,10 @@ pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
     if length > LIMIT {
         return Err(Failure::file(path, "it is over 4 KiB, so it is no key; a key file has 64 digits"));
     }
-    let key = decode(&text.0[..length]).ok_or_else(|| {
+    let key = decode(&text[..length]).ok_or_else(|| {
         Failure::file(path, "it is not a key; a key file has 64 hexadecimal digits and nothing else")
     })?;
-    AuditKey::new(key.0).map_err(|weak| Failure::file(path, weak))
+    AuditKey::new(key.as_slice()).map_err(|weak| Failure::file(path, weak))
 }
 
 /// Reads until `buffer` is full or the file ends.
@@ -44,14 +44,14 @@ fn fill(mut file: File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn decode(text: &[u8]) -> Option<Wiped<KEY_LEN>> {
+fn decode(text: &[u8]) -> Option<Zeroizing<[u8; KEY_LEN]>> {
     let digits = text.strip_suffix(b"\n").unwrap_or(text);
     let digits = digits.strip_suffix(b"\r").unwrap_or(digits);
     if digits.len() != 2 * KEY_LEN {
         return None;
     }
-    let mut key = Wiped([0; KEY_LEN]);
-    for (byte, pair) in key.0.iter_mut().zip(digits.chunks_exact(2)) {
+    let mut key = Zeroizing::new([0; KEY_LEN]);
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(key)
@@ -59,17 +59,6 @@ fn decode(text: &[u8]) -> Option<Wiped<KEY_LEN>> {
 
 fn digit(c: u8) -> Option<u8> {
     char::from(c).to_digit(16).map(|digit| digit as u8)
-}
-
-/// Bytes that are overwritten when they go.
-struct Wiped<const N: usize>([u8; N]);
-
-impl<const N: usize> Drop for Wiped<N> {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        // As far as the compiler knows, somebody still looks at the zeros.
-        black_box(&self.0);
-    }
 }
 
 #[cfg(test)]
@@ -82,7 +71,7 @@ mod tests {
     fn digits_are_read_with_and_without_a_line_end() {
         for end in ["", "\n", "\r\n"] {
             let key = decode(format!("{DIGITS}{end}").as_bytes()).expect("a key");
-            assert_eq!((key.0[1], key.0[15], key.0[16], key.0[31]), (0x11, 0xff, 0xff, 0));
+            assert_eq!((key[1], key[15], key[16], key[31]), (0x11, 0xff, 0xff, 0));
         }
     }
 
