@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use futures::future::try_join_all;
+use futures::lock::Mutex;
 use graft::core::{CallId, Channel, OutputTrust, RunId};
 use graft::dataflow::{DataFlowMode, ToolMetadata};
 use graft::{Agent, Caller, Gateway, Label, Name, Origin, SystemClock, TcpChannel, TcpOptions, interface};
@@ -166,29 +167,28 @@ fn over_tcp(bench: &mut Bench, runtime: &Runtime, threads: &str) -> Result<(), F
     })?;
     let sizes = runtime.block_on(bytes_of_a_call(server.local_addr()))?;
     let raw = |in_flight| runtime.block_on(RawPeer::connect(sizes, in_flight));
-    let (mut single, mut batched) = (raw(1)?, raw(IN_FLIGHT)?);
+    let (single, batched) = (raw(1)?, raw(IN_FLIGHT)?);
     let bare = bare(channel.clone());
     let agent = guarded(channel);
 
     bench.compare(
         &format!("one call at a time over TCP, {threads}; {} bytes there, {} back", sizes.0, sizes.1),
         vec![
-            Case::new("raw ping-pong", |round| runtime.block_on(single.ping_pong(round))),
+            Case::new("raw ping-pong", |round| {
+                on(runtime, round, |turn| RawPeer::ping_pong(single.clone(), turn))
+            }),
             Case::new("graft, bare", |round| {
                 let calls = round.iterations();
-                runtime.block_on(round.each_of(calls, async || What::Echo.call(&bare).await))
+                on(runtime, round, |turn| one_at_a_time(bare.clone(), What::Echo, calls, turn))
             }),
             Case::new("graft, guarded and judged", |round| {
-                runtime.block_on(async {
-                    let mut left = round.iterations();
-                    while left > 0 {
-                        let calls = left.min(CALLS_A_RUN);
-                        let client = begin(&agent)?;
-                        round.each_of(calls, async || What::Send.call(&client).await).await?;
-                        left -= calls;
-                    }
-                    Ok(())
-                })
+                let mut left = round.iterations();
+                while left > 0 {
+                    let (calls, client) = (left.min(CALLS_A_RUN), begin(&agent)?);
+                    on(runtime, round, |turn| one_at_a_time(client, What::Send, calls, turn))?;
+                    left -= calls;
+                }
+                Ok(())
             }),
         ],
     )?;
@@ -209,7 +209,9 @@ fn over_tcp(bench: &mut Bench, runtime: &Runtime, threads: &str) -> Result<(), F
     bench.compare(
         &format!("{IN_FLIGHT} calls in flight on one TCP connection, {threads}; for each call"),
         vec![
-            Case::new("raw, in batches", |round| runtime.block_on(batched.ping_pong(round))),
+            Case::new("raw, in batches", |round| {
+                on(runtime, round, |turn| RawPeer::ping_pong(batched.clone(), turn))
+            }),
             Case::new("graft, bare", |round| {
                 runtime.block_on(async {
                     let start = Instant::now();
@@ -224,6 +226,29 @@ fn over_tcp(bench: &mut Bench, runtime: &Runtime, threads: &str) -> Result<(), F
             }),
         ],
     )
+}
+
+/// Does `work` on the runtime's own threads, where a caller in a service would be.
+fn on<F>(runtime: &Runtime, round: &mut Round, work: impl FnOnce(Round) -> F) -> Result<(), Failure>
+where
+    F: Future<Output = Result<Round, Failure>> + Send + 'static,
+{
+    *round = runtime.block_on(runtime.spawn(work(std::mem::take(round))))??;
+    Ok(())
+}
+
+async fn one_at_a_time(
+    client: EchoClient,
+    what: What,
+    calls: u64,
+    mut turn: Round,
+) -> Result<Round, Failure> {
+    for _ in 0..calls {
+        let start = Instant::now();
+        what.call(&client).await?;
+        turn.single(start.elapsed());
+    }
+    Ok(turn)
 }
 
 fn bare(channel: Arc<dyn Channel>) -> EchoClient {
@@ -272,7 +297,7 @@ struct RawPeer {
 }
 
 impl RawPeer {
-    async fn connect((there, back): (usize, usize), in_flight: usize) -> Result<Self, Failure> {
+    async fn connect((there, back): (usize, usize), in_flight: usize) -> Result<Arc<Mutex<Self>>, Failure> {
         let (request, reply) = (vec![1; there * in_flight], vec![2; back * in_flight]);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let stream = TcpStream::connect(listener.local_addr()?).await?;
@@ -284,7 +309,7 @@ impl RawPeer {
             // It ends with the connection.
             while other.read_exact(&mut incoming).await.is_ok() && other.write_all(&outgoing).await.is_ok() {}
         });
-        Ok(Self { stream, request, reply, in_flight })
+        Ok(Arc::new(Mutex::new(Self { stream, request, reply, in_flight })))
     }
 
     async fn exchange(&mut self) -> Result<(), Failure> {
@@ -294,16 +319,22 @@ impl RawPeer {
     }
 
     /// Exchanges one at a time, each timed, or whole batches, timed together.
-    async fn ping_pong(&mut self, round: &mut Round) -> Result<(), Failure> {
-        if self.in_flight == 1 {
-            return round.each_of(round.iterations(), async || self.exchange().await).await;
+    async fn ping_pong(peer: Arc<Mutex<Self>>, mut turn: Round) -> Result<Round, Failure> {
+        let mut peer = peer.lock().await;
+        let batch = peer.in_flight as u64;
+        let all = Instant::now();
+        for _ in 0..turn.iterations().div_ceil(batch) {
+            let start = Instant::now();
+            peer.exchange().await?;
+            if batch == 1 {
+                turn.single(start.elapsed());
+            }
         }
-        let start = Instant::now();
-        for _ in 0..round.iterations().div_ceil(self.in_flight as u64) {
-            self.exchange().await?;
+        if batch > 1 {
+            turn.took(all.elapsed());
         }
-        round.took(start.elapsed());
-        Ok(())
+        drop(peer);
+        Ok(turn)
     }
 }
 

@@ -71,20 +71,6 @@ impl Round {
         Ok(())
     }
 
-    /// As [`Round::each`], for `count` operations that wait.
-    pub(crate) async fn each_of(
-        &mut self,
-        count: u64,
-        mut operation: impl AsyncFnMut() -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        for _ in 0..count {
-            let start = Instant::now();
-            operation().await?;
-            self.single(start.elapsed());
-        }
-        Ok(())
-    }
-
     /// Adds the time that one operation took alone.
     pub(crate) fn single(&mut self, took: Duration) {
         self.took += took;
