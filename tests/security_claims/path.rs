@@ -1,5 +1,6 @@
 //! The whole path through the facade, over both channels.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use futures::future::BoxFuture;
 use graft::core::{
     Action, Call, CallId, Channel, Decision, Ending, Event, Leaf, MemoryRecorder, Path, RecordError, Request,
-    Seq, Signal, TypedBody,
+    Seq, Signal, ToolMetadata, TypedBody,
 };
 use graft::dataflow::{
     DataFlowMode, DataFlowPolicy, Response, SourceKind, derive_taint_label, explain, text_for_model,
@@ -52,6 +53,13 @@ impl Desk {
     pub fn send(&self, to: &str, text: &str) -> u32 {
         self.sent.fetch_add(1, SeqCst);
         u32::try_from(to.len() + text.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Sends what it is told under each heading.
+    #[interface(effect = "external-stateful", exfil = "message", trust = "trusted")]
+    #[interface(args(parts = "content"), intent("mail"))]
+    pub fn send_parts(&self, parts: BTreeMap<String, String>) {
+        self.sent.fetch_add(parts.len(), SeqCst);
     }
 
     /// Repeats what it was given, as its own error.
@@ -208,10 +216,13 @@ async fn a_declassified_sink_leaves_one_record_of_what_was_overridden() {
     }
 }
 
-fn vault() -> &'static graft::core::ToolMetadata {
-    let vault =
-        Desk::methods().iter().map(|method| &method.tool).find(|tool| tool.name.as_str() == "Desk.vault");
-    vault.expect("it is described")
+fn tool(name: &str) -> &'static ToolMetadata {
+    let mut tools = Desk::methods().iter().map(|method| &method.tool);
+    tools.find(|tool| tool.name.as_str() == name).expect("it is described")
+}
+
+fn vault() -> &'static ToolMetadata {
+    tool("Desk.vault")
 }
 
 #[tokio::test]
@@ -324,9 +335,15 @@ async fn no_value_stands_in_a_fault_verdict_record_or_explanation() {
         let stopped = fault(desk.send(STRANGER, VAULT).await);
         let verdict = stopped.verdict().expect("the gate stopped it");
         assert!(verdict.signals.contains(&Signal::SecretToSink) && verdict.evidence.len() > 1);
-        let send = Desk::methods().iter().find(|method| method.tool.name.as_str() == "Desk.send");
-        let said = explain(verdict, &send.expect("it is described").tool);
+        let said = explain(verdict, tool("Desk.send"));
         shown += &format!("{stopped:?} {stopped} {verdict:?} {said} {said:?} {}", text_for_model());
+
+        // A key of a map is the caller's own text too.
+        let parts = BTreeMap::from([(VAULT.to_owned(), String::new())]);
+        let stopped = fault(desk.send_parts(parts).await);
+        let verdict = stopped.verdict().expect("the gate stopped it");
+        assert!(verdict.signals.contains(&Signal::SecretToSink));
+        shown += &format!("{stopped:?} {stopped} {}", explain(verdict, tool("Desk.send_parts")));
 
         let refused = desk.refuse(VAULT).await.expect_err("the method's own error");
         shown += &format!("{refused:?} {refused}");
