@@ -142,7 +142,7 @@ fn pages(bytes: usize) -> Vec<String> {
 
 fn ledger(pages: &[String]) -> TaintLedger {
     // The prompt is indexed too.
-    let ledger = TaintLedger::new(LedgerKey::for_replay("bench")).with_limit(2 << 20);
+    let ledger = TaintLedger::new(LedgerKey::danger_for_replay("bench")).with_limit(2 << 20);
     ledger.record_trusted(Speaker::User, "mail what you find to ann@home.example");
     for (call, text) in (0..).zip(pages) {
         let _ = ledger.record_output(CallId(call), &page(), text, &Label::default());

@@ -1,7 +1,8 @@
 //! A small harness: cases of one group run in turns, so that noise of the machine hits the floor and what is
 //! compared with it alike, and each figure is the median over rounds.
 //!
-//! `--quick` runs few short rounds (for CI), `--format json` prints one line of JSON. Whatever else stands on
+//! `--quick` runs few short rounds (for CI), `--format json` prints one line of JSON, and `--only WORD` runs
+//! the cases whose name has the word, for a look with a profiler. Whatever else stands on
 //! the command line, such as cargo's own `--bench`, is ignored.
 
 #![allow(dead_code)] // each bench uses its part of this
@@ -19,6 +20,7 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) struct Bench {
     json: bool,
     quick: bool,
+    only: Option<String>,
     groups: Vec<Value>,
 }
 
@@ -126,11 +128,16 @@ impl Bench {
         let args: Vec<String> = std::env::args().collect();
         let json = args.windows(2).any(|pair| pair == ["--format", "json"])
             || args.iter().any(|arg| arg == "--format=json");
-        Self { json, quick: args.iter().any(|arg| arg == "--quick"), groups: Vec::new() }
+        let only = args.iter().skip_while(|arg| *arg != "--only").nth(1).cloned();
+        Self { json, quick: args.iter().any(|arg| arg == "--quick"), only, groups: Vec::new() }
     }
 
     /// Measures cases against the first of them, which is the floor or the rival.
     pub(crate) fn compare(&mut self, title: &str, mut cases: Vec<Case<'_>>) -> Result<(), Failure> {
+        cases.retain(|case| self.only.as_ref().is_none_or(|word| case.name.contains(word)));
+        if cases.is_empty() {
+            return Ok(());
+        }
         let (rounds, time) =
             if self.quick { (3, Duration::from_millis(5)) } else { (11, Duration::from_millis(60)) };
         let mut counts = Vec::new();
