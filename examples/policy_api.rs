@@ -45,7 +45,7 @@ fn main() {
     ];
 
     // A live run draws its key from the operating system.
-    let ledger = TaintLedger::new(LedgerKey::for_replay("example"));
+    let ledger = TaintLedger::new(LedgerKey::danger_for_replay("example"));
     ledger.record_trusted(Speaker::User, "Look up kites and mail what you find to emma@harbor.example");
     let policy = DataFlowPolicy::new(DataFlowMode::Enforce);
 

@@ -305,8 +305,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], check: ShapeCheck) -> Result<T,
     if rest.is_empty() { Ok(value) } else { Err(Malformed) }
 }
 
-/// The values of a call that came in over a wire.
-#[derive(Debug)]
+/// The values of a call that came in over a wire. `Debug` shows their length and not what they are.
 pub struct EncodedBody<'a> {
     /// The encoded arguments.
     pub args: &'a [u8],
@@ -314,6 +313,12 @@ pub struct EncodedBody<'a> {
     pub reply: &'a mut Vec<u8>,
     /// What the dispatcher says the reply is.
     pub kind: &'a mut ReplyKind,
+}
+
+impl std::fmt::Debug for EncodedBody<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EncodedBody({} bytes of arguments)", self.args.len())
+    }
 }
 
 /// The values of a call as they reach a dispatcher.

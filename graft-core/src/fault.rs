@@ -102,6 +102,20 @@ fault_codes! {
     Internal = 17, "internal", Peer, "the receiver failed; its log has the trace id";
 }
 
+impl FaultCode {
+    /// Whether somebody decided that the call may not happen, rather than it going wrong.
+    pub const fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::DataflowPolicyBlocked
+                | Self::DataflowNeedsApproval
+                | Self::ClearanceExceeded
+                | Self::Unauthenticated
+                | Self::Forbidden
+        )
+    }
+}
+
 /// Why a call gave no value. Small, typed, and without any byte of arguments, paths or secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

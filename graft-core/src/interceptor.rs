@@ -94,7 +94,7 @@ impl Interceptor for CallRecorder {
             Outcome::Value(_) => (Action::ToolExecuteEnd, Ending::Ok, None),
             Outcome::DomainError(_) => (Action::ToolExecuteEnd, Ending::Failed, None),
             Outcome::Fault(fault) => {
-                let ending = if fault.verdict().is_some() { Ending::Denied } else { Ending::Failed };
+                let ending = if fault.code().is_refusal() { Ending::Denied } else { Ending::Failed };
                 (Action::ToolExecuteError, ending, Some(fault.code()))
             }
         };

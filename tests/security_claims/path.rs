@@ -345,6 +345,8 @@ async fn no_value_stands_in_a_fault_verdict_record_or_explanation() {
         assert!(verdict.signals.contains(&Signal::SecretToSink));
         shown += &format!("{stopped:?} {stopped} {}", explain(verdict, tool("Desk.send_parts")));
 
+        // In a run that has not read the vault, so that the channel carries it.
+        let (_other, desk) = begin(&agent);
         let refused = desk.refuse(VAULT).await.expect_err("the method's own error");
         shown += &format!("{refused:?} {refused}");
         let exploded = fault(desk.explode(VAULT).await);

@@ -15,7 +15,7 @@ fn recorded() -> TaintLedger {
     page.origin = Origin::WEB_SEARCH;
     page.trust = OutputTrust::Untrusted;
     page.sensitivity = Sensitivity::Secret;
-    let ledger = TaintLedger::new(LedgerKey::for_replay("spans"));
+    let ledger = TaintLedger::new(LedgerKey::danger_for_replay("spans"));
     ledger.record_output(CallId(0), &page, &PAGE, &Label::default());
     ledger
 }

@@ -162,21 +162,36 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The host of something that looks like a URL or a bare host name.
+/// The host of a URL with a scheme, or of a bare host with a path behind it if there is one.
+///
+/// Strict, because a host that somebody trusted named vouches for the whole value: without a scheme in
+/// front nothing with an `@` is a host, and only a path may follow one.
 pub(super) fn host(value: &str) -> Option<&str> {
     let value = value.trim();
-    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    // A query without a path after it is no host on its own: keep to what a browser would connect to.
-    let authority = &rest[..end];
-    let host = authority.split_once(':').map_or(authority, |(host, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority }
-    });
-    let labels = host.split('.').count();
-    let is_host = labels >= 2
-        && host.split('.').all(|label| !label.is_empty() && label.chars().all(|c| is_word(c) || c == '-'))
-        && host.rsplit('.').next().is_some_and(|top| top.len() >= 2 && top.chars().all(char::is_alphabetic));
-    is_host.then_some(host)
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
+    };
+    let (authority, rest) = match value.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => split_at_any(rest, &['/', '?', '#']),
+        _ if value.contains('@') => return None,
+        _ => split_at_any(value, &['/']),
+    };
+    if rest.contains(char::is_whitespace) {
+        return None;
+    }
+    let host = match authority.split_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        Some(_) => return None,
+        None => authority,
+    };
+    let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| is_word(c) || c == '-');
+    let top = host.rsplit_once('.')?.1;
+    (host.split('.').all(is_label) && top.len() >= 2 && top.chars().all(char::is_alphabetic)).then_some(host)
+}
+
+fn split_at_any<'a>(text: &'a str, ends: &[char]) -> (&'a str, &'a str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -210,7 +225,28 @@ mod tests {
     fn hosts_are_found_in_urls_and_bare_names() {
         assert_eq!(host("https://www.Shop.com:80/a?b"), Some("www.Shop.com"));
         assert_eq!(host("shop.co.uk"), Some("shop.co.uk"));
-        for none in ["bob@shop.com", "notes.2", "shop", "a..com", "3.14", ""] {
+        assert_eq!(host("shop.com:8080/a/b"), Some("shop.com"));
+        assert_eq!(host("evil.example/?u=https://shop.com"), Some("evil.example"));
+        assert_eq!(host("shop.com/@bob"), None);
+        assert_eq!(host("https://shop.com/@bob?x#y"), Some("shop.com"));
+        for none in [
+            "bob@shop.com",
+            "notes.2",
+            "shop",
+            "a..com",
+            "3.14",
+            "",
+            "evil.example?u=https://shop.com",
+            "eve@evil.example?x=://shop.com",
+            "shop.com?@evil.example",
+            "shop.com#@evil.example",
+            "shop.com/../@evil.example",
+            "https://shop.com@evil.example/",
+            "https://shop.com\\@evil.example/",
+            "https://shop.com:80@evil.example/",
+            "shop.com or evil.example",
+            "https://shop.com/ https://evil.example/",
+        ] {
             assert_eq!(host(none), None, "{none}");
         }
     }

@@ -28,7 +28,7 @@ impl LedgerKey {
     /// The key that anyone can compute from `seed`: for replays and tests, which want the same answer twice.
     ///
     /// Never for a live run: who knows the key can look for texts that collide.
-    pub fn for_replay(seed: &str) -> Self {
+    pub fn danger_for_replay(seed: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(seed.as_bytes()).into();
         Self(std::array::from_fn(|i| load(&digest[i * 8..i * 8 + 8])))
     }
@@ -83,7 +83,7 @@ mod tests {
     fn different_texts_keys_and_domains_give_different_hashes() {
         let mut seen = std::collections::HashSet::new();
         for seed in ["a", "b", ""] {
-            let key = LedgerKey::for_replay(seed);
+            let key = LedgerKey::danger_for_replay(seed);
             for domain in 0..4 {
                 assert!(seen.insert(key.text(domain, b"")));
                 for (byte, len) in (1..64).flat_map(|len| [(b'a', len), (b'b', len), (0, len)]) {

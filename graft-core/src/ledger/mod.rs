@@ -41,6 +41,12 @@ pub const MAX_STEM: usize = 32;
 /// Bytes of a prompt that are searched for intent; an effect asked for later in it counts as not asked for.
 const MAX_INTENT_TEXT: usize = 16 << 10;
 
+/// The folded bytes of a credential that is found as a whole value; longer ones are found as spans.
+const MIN_CREDENTIAL: usize = 4;
+const MAX_CREDENTIAL: usize = 256;
+/// The most credentials that a run keeps.
+const MAX_CREDENTIALS: usize = 4096;
+
 const DOMAIN_OWN: u64 = 0x6f_776e;
 const DOMAIN_STEM: u64 = 0x7374_656d;
 const DOMAIN_CREDENTIAL: u64 = 0x6372_6564;
@@ -220,11 +226,17 @@ impl TaintLedger {
     }
 
     fn index(&self, state: &mut State, piece: &Piece<'_>, index: u32, trusted: bool, secret: bool) {
+        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
+        if piece.credential {
+            // Not bounded by the text's limit: a credential is short, and must not be forgotten.
+            span_fold(piece.text, &mut folded, &mut offsets);
+            state.credential(self.key.text(DOMAIN_CREDENTIAL, &folded), folded.len(), index);
+        }
         if !state.admit(self.limit, piece.text.len()) {
             if !trusted {
                 state.overflow.get_or_insert(index);
             }
-            if secret {
+            if secret || piece.credential {
                 state.secret_overflow.get_or_insert(index);
             }
             return;
@@ -233,17 +245,12 @@ impl TaintLedger {
         if trusted && !secret && !piece.credential {
             return;
         }
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
         span_fold(piece.text, &mut folded, &mut offsets);
         if !trusted {
             state.untrusted.record(&self.key, &folded, index);
         }
         if secret || piece.credential {
             state.secret.record(&self.key, &folded, index);
-        }
-        if piece.credential && (4..=256).contains(&folded.len()) {
-            let hash = self.key.text(DOMAIN_CREDENTIAL, &folded);
-            state.credentials.entry(folded.len()).or_default().entry(hash).or_insert(index);
         }
     }
 
@@ -286,6 +293,18 @@ impl State {
         fits
     }
 
+    /// Keeps the hash of a credential. Past the bound its source counts as possibly carried.
+    fn credential(&mut self, hash: u64, len: usize, index: u32) {
+        if !(MIN_CREDENTIAL..=MAX_CREDENTIAL).contains(&len) {
+            return; // shorter ones would be found everywhere, longer ones are found as spans
+        }
+        if self.credentials.values().map(HashMap::len).sum::<usize>() < MAX_CREDENTIALS {
+            self.credentials.entry(len).or_default().entry(hash).or_insert(index);
+        } else {
+            self.secret_overflow.get_or_insert(index);
+        }
+    }
+
     fn source_of(&self, index: u32) -> Source {
         self.sources.get(index as usize).map_or(Source::Unknown, |info| info.source.clone())
     }
@@ -306,6 +325,13 @@ impl Seen<'_> {
     /// Whether data of this tier has been read.
     pub fn tier(&self, tier: Sensitivity) -> bool {
         self.state.seen_tiers[tier as usize]
+    }
+
+    /// Whether any secret text or credential has come in, from whatever kind of call.
+    pub fn secrets(&self) -> bool {
+        !self.state.secret.is_empty()
+            || !self.state.credentials.is_empty()
+            || self.state.secret_overflow.is_some()
     }
 
     /// Who named this value. URLs and hosts are compared by host, numbers as numbers, all else as whole
@@ -450,7 +476,7 @@ mod tests {
     use crate::{Name, Origin, OutputTrust};
 
     fn key() -> LedgerKey {
-        LedgerKey::for_replay("test")
+        LedgerKey::danger_for_replay("test")
     }
 
     fn tool(name: &'static str) -> ToolMetadata {

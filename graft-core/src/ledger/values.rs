@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn key() -> LedgerKey {
-        LedgerKey::for_replay("test")
+        LedgerKey::danger_for_replay("test")
     }
 
     fn said(text: &str, value: &str) -> bool {

@@ -75,6 +75,10 @@ fn reason(evidence: &Evidence) -> String {
             "{arg} decides where it goes or what it acts on, and its value was named only in {source}, which a \
              stranger may have written"
         ),
+        "strangers-span" => format!(
+            "{arg} decides where it goes or what it acts on, and a part of it comes from {source}, which a stranger \
+             may have written"
+        ),
         "unknown-value" => format!(
             "{arg} decides where it goes, and nobody named its value: not the user, not a trusted tool"
         ),
@@ -120,9 +124,9 @@ fn source(source: &Source) -> String {
 
 /// The rule words of each signal, for the documentation's table and its test.
 pub const RULES: [(Signal, &[&str]); 6] = [
-    (Signal::UntrustedToSink, &["carried-span", "strangers-link"]),
+    (Signal::UntrustedToSink, &["carried-span", "strangers-link", "ledger-full"]),
     (Signal::SecretToSink, &["secret-span", "credential-value", "user-typed", "ledger-full"]),
-    (Signal::UntrustedAuthority, &["strangers-value", "unknown-value", "ledger-full"]),
+    (Signal::UntrustedAuthority, &["strangers-value", "strangers-span", "unknown-value", "ledger-full"]),
     (Signal::UnrequestedEffect, &["not-asked-for"]),
     (Signal::LethalTrifecta, &["untrusted-and-private"]),
     (Signal::DerivedTaint, &["after-untrusted"]),

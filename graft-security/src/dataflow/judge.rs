@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use graft_core::ledger::SPAN_CONTENT;
+use graft_core::ledger::SPAN_AUTHORITY;
 use graft_core::{
     Call, Carried, Decision, Effect, Evidence, Exfil, Label, Leaf, Path, Provenance, Role, Seen, Segment,
     Sensitivity, Signal, Source, TaintLedger, Trust, Verdict,
@@ -26,13 +26,18 @@ impl DataFlowPolicy {
         self.assess(ledger, call).verdict
     }
 
-    /// As [`DataFlowPolicy::evaluate`], with the label of the arguments.
+    /// As [`DataFlowPolicy::evaluate`], with the label of the arguments. Only sinks get a verdict; secret
+    /// text is found in the arguments of every call, since a channel may have to refuse it.
     pub fn assess(&self, ledger: &TaintLedger, call: &Call<'_>) -> Assessment {
-        if self.mode() == DataFlowMode::Off || !call.tool.is_sink() {
-            return Assessment { verdict: Verdict::ALLOW, label: Label::bottom() };
+        let clean = Assessment { verdict: Verdict::ALLOW, label: Label::bottom() };
+        if self.mode() == DataFlowMode::Off {
+            return clean;
         }
         let seen = ledger.read();
         let mut judge = Judge::new(self, call, &seen);
+        if !judge.strangers && !judge.secrets {
+            return clean;
+        }
         judge.walk();
         judge.run_level();
         judge.conclude()
@@ -51,7 +56,11 @@ struct Judge<'a> {
     policy: &'a DataFlowPolicy,
     call: &'a Call<'a>,
     seen: &'a Seen<'a>,
-    /// Whether the call's arguments reach somebody outside.
+    /// Whether the arguments are searched for what strangers wrote: the call is a sink of a run that read some.
+    strangers: bool,
+    /// Whether they are searched for secrets: the run holds some.
+    secrets: bool,
+    /// Whether they reach somebody outside.
     leaves_process: bool,
     /// Whether any argument was seen.
     has_args: bool,
@@ -70,6 +79,8 @@ impl<'a> Judge<'a> {
             policy,
             call,
             seen,
+            strangers: tool.is_sink() && seen.untrusted(),
+            secrets: seen.secrets(),
             leaves_process: tool.exfil != Exfil::None || tool.effect == Effect::ExternalStateful,
             has_args: false,
             weight: None,
@@ -81,12 +92,6 @@ impl<'a> Judge<'a> {
     }
 
     fn walk(&mut self) {
-        let watch_secrets = self.leaves_process
-            && self.policy.response(Signal::SecretToSink) != Response::Off
-            && self.seen.tier(Sensitivity::Secret);
-        if !self.seen.untrusted() && !watch_secrets {
-            return;
-        }
         let args = self.call.args;
         args.visit(&Path::ROOT, &mut |path, leaf| {
             let Some(arg) = path.first().and_then(Segment::name) else { return };
@@ -97,10 +102,10 @@ impl<'a> Judge<'a> {
             self.has_args = true;
             let role = self.call.tool.role(arg);
             as_text(leaf, |text, is_value| {
-                if self.seen.untrusted() {
+                if self.strangers {
                     self.integrity(path, role, text, is_value);
                 }
-                if watch_secrets {
+                if self.secrets {
                     let is_address = role == Role::Destination && is_value && self.address(text);
                     if !is_address {
                         self.secrecy(path, text);
@@ -112,8 +117,8 @@ impl<'a> Judge<'a> {
 
     /// May a stranger have chosen this argument?
     fn integrity(&mut self, path: &Path<'_>, role: Role, text: &str, is_value: bool) {
-        if is_value && role.is_authority() {
-            self.authority(path, role, text);
+        if role.is_authority() {
+            self.authority(path, role, text, is_value);
             return;
         }
         let mut spans = Vec::new();
@@ -127,40 +132,55 @@ impl<'a> Judge<'a> {
         }
         if role == Role::Content && self.call.tool.exfil != Exfil::None {
             links(text, |range| {
-                if let Provenance::Untrusted(source) = self.seen.provenance(&text[range.clone()]) {
-                    let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
-                    self.add(
-                        on.then_some(Weight::Stop),
-                        Signal::UntrustedToSink,
-                        "strangers-link",
-                        path,
-                        range,
-                        source,
-                    );
-                }
+                let (weight, rule, source) = match self.seen.provenance(&text[range.clone()]) {
+                    Provenance::Untrusted(source) => (Weight::Stop, "strangers-link", source),
+                    Provenance::Overflow(source) => (Weight::Doubt, "ledger-full", source),
+                    Provenance::Trusted(_) | Provenance::Unknown => return,
+                };
+                let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
+                self.add(on.then_some(weight), Signal::UntrustedToSink, rule, path, range, source);
             });
         }
     }
 
-    fn authority(&mut self, path: &Path<'_>, role: Role, text: &str) {
+    fn authority(&mut self, path: &Path<'_>, role: Role, text: &str, is_value: bool) {
         let stop = self.weight_of(Signal::UntrustedAuthority);
         let doubt = stop.map(|weight| weight.min(Weight::Doubt));
         let whole = 0..text.len();
-        let (weight, rule, source) = match self.seen.provenance(text) {
+        let (weight, rule, range, source) = match self.seen.provenance(text) {
             Provenance::Trusted(_) => return,
-            Provenance::Untrusted(source) => {
-                self.taint();
-                (stop, "strangers-value", source)
-            }
-            Provenance::Overflow(source) => {
-                self.taint();
-                (doubt, "ledger-full", source)
-            }
-            // An id that nobody named can only be wrong; an address that nobody named can be anyone's.
-            Provenance::Unknown if role == Role::Target => return,
-            Provenance::Unknown => (doubt, "unknown-value", Source::Unknown),
+            Provenance::Untrusted(source) => (stop, "strangers-value", whole, source),
+            // A key may be the tool's own name for a part of its argument, which nobody has to vouch for.
+            _ if !is_value => return,
+            Provenance::Overflow(source) => (doubt, "ledger-full", whole, source),
+            Provenance::Unknown => match self.first_span(text) {
+                Some((range, source)) => (stop, "strangers-span", range, source),
+                // An id that nobody named can only be wrong; an address that nobody named can be anyone's.
+                None if role == Role::Target => return,
+                None => {
+                    self.add(
+                        doubt,
+                        Signal::UntrustedAuthority,
+                        "unknown-value",
+                        path,
+                        whole,
+                        Source::Unknown,
+                    );
+                    return;
+                }
+            },
         };
-        self.add(weight, Signal::UntrustedAuthority, rule, path, whole, source);
+        self.taint();
+        self.add(weight, Signal::UntrustedAuthority, rule, path, range, source);
+    }
+
+    /// The first span of an authority's length that came from strangers alone.
+    fn first_span(&self, text: &str) -> Option<(Range<usize>, Source)> {
+        let mut first = None;
+        self.seen.carried(Carried::Untrusted, text, false, |range, source| {
+            first.get_or_insert((range, source));
+        });
+        first
     }
 
     /// Does this argument give away a secret?
@@ -170,8 +190,9 @@ impl<'a> Judge<'a> {
             spans.push((range, source, "secret-span"))
         });
         spans.extend(self.seen.credential(text).map(|(range, source)| (range, source, "credential-value")));
-        if let (true, Some(source)) = (text.len() >= SPAN_CONTENT, self.seen.secret_overflow()) {
-            let doubt = self.weight_of(Signal::SecretToSink).map(|weight| weight.min(Weight::Doubt));
+        if let (true, Some(source)) = (text.len() >= SPAN_AUTHORITY, self.seen.secret_overflow()) {
+            self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
+            let doubt = self.secret_weight().map(|weight| weight.min(Weight::Doubt));
             self.add(doubt, Signal::SecretToSink, "ledger-full", path, 0..text.len(), source);
         }
         for (range, source, rule) in spans {
@@ -193,13 +214,21 @@ impl<'a> Judge<'a> {
 
     fn leak(&mut self, evidence: Evidence) {
         self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
-        let weight = self.weight_of(Signal::SecretToSink);
+        let weight = self.secret_weight();
         self.push(weight, evidence);
+    }
+
+    /// What giving away a secret weighs: nothing where the call reaches nobody outside.
+    fn secret_weight(&self) -> Option<Weight> {
+        self.weight_of(Signal::SecretToSink).filter(|_| self.leaves_process)
     }
 
     /// What concerns the run and not one argument.
     fn run_level(&mut self) {
         for mut evidence in std::mem::take(&mut self.typed) {
+            if !self.leaves_process {
+                continue; // the user's own words to the user's own tool
+            }
             if self.destinations_typed == Some(true) {
                 evidence.rule = "user-typed";
                 self.push(Some(Weight::Finding), evidence);
@@ -207,7 +236,7 @@ impl<'a> Judge<'a> {
                 self.leak(evidence);
             }
         }
-        if !self.seen.untrusted() {
+        if !self.strangers {
             return;
         }
         let call = |judge: &mut Self, signal, rule| {

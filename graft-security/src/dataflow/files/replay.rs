@@ -50,7 +50,8 @@ pub struct ReplayOptions<'a> {
 /// let through.
 pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
     let ReplayOptions { policy, registry, clock } = *options;
-    let ledger = TaintLedger::new(LedgerKey::for_replay("graft replay")).with_own_ids(registry.own_ids());
+    let ledger =
+        TaintLedger::new(LedgerKey::danger_for_replay("graft replay")).with_own_ids(registry.own_ids());
     ledger.record_trusted(Speaker::User, &input.user_prompt);
     if let Some(system) = &input.system {
         ledger.record_trusted(Speaker::Operator, system);
