@@ -3,6 +3,8 @@
 //! Two folds over the same characters. [`span_fold`] keeps letters and digits only, for carried text.
 //! [`tokens`] keeps words, numbers and punctuation apart, for whole values.
 
+use std::borrow::Cow;
+
 /// Folds a character: full-width forms to ASCII, case to lower, what is invisible to nothing.
 fn fold_char(c: char, mut emit: impl FnMut(char)) {
     match c {
@@ -27,17 +29,35 @@ fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Letters and digits of `text`, folded, with the byte offset in `text` that each folded byte came from.
-pub(super) fn span_fold(text: &str, folded: &mut Vec<u8>, offsets: &mut Vec<u32>) {
-    folded.clear();
-    offsets.clear();
+/// Letters and digits of `text`, folded.
+pub(super) fn span_fold(text: &str) -> Vec<u8> {
+    let mut folded = Vec::with_capacity(text.len());
+    fold_each(text, |_, c| push(&mut folded, c));
+    folded
+}
+
+/// The byte offset in `text` that each byte of [`span_fold`] came from.
+pub(super) fn span_offsets(text: &str) -> Vec<usize> {
+    let mut offsets = Vec::with_capacity(text.len());
+    fold_each(text, |at, c| {
+        let width = if c.is_alphanumeric() { c.len_utf8() } else { 0 };
+        offsets.extend(std::iter::repeat_n(at, width));
+    });
+    offsets
+}
+
+fn push(folded: &mut Vec<u8>, c: char) {
+    if c.is_ascii_alphanumeric() {
+        folded.push(c as u8);
+    } else if !c.is_ascii() && c.is_alphanumeric() {
+        folded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+}
+
+/// Calls `emit` with each folded character and the byte offset of the one that it came from.
+fn fold_each(text: &str, mut emit: impl FnMut(usize, char)) {
     for (at, c) in text.char_indices() {
-        fold_char(c, |c| {
-            if c.is_alphanumeric() {
-                folded.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                offsets.resize(folded.len(), u32::try_from(at).unwrap_or(u32::MAX));
-            }
-        });
+        if c.is_ascii() { emit(at, c.to_ascii_lowercase()) } else { fold_char(c, |c| emit(at, c)) }
     }
 }
 
@@ -72,94 +92,75 @@ pub(super) struct Token<'a> {
 }
 
 /// Cuts `text` into tokens.
-pub(super) fn tokens(text: &str, emit: impl FnMut(Token<'_>)) {
-    let mut chars = Vec::with_capacity(text.len());
-    for c in text.chars() {
-        fold_char(c, |c| chars.push(c));
+pub(super) fn tokens(text: &str, mut emit: impl FnMut(Token<'_>)) {
+    let mut folded = String::with_capacity(text.len());
+    fold_each(text, |_, c| folded.push(c));
+    let mut rest = folded.as_str();
+    let mut spaced = false;
+    while let Some(c) = rest.chars().next() {
+        if c.is_whitespace() {
+            spaced = true;
+            rest = &rest[c.len_utf8()..];
+            continue;
+        }
+        let (kind, text, behind) = match c {
+            c if is_word(c) => word(rest),
+            c => (mark(c), Cow::Borrowed(&rest[..c.len_utf8()]), &rest[c.len_utf8()..]),
+        };
+        emit(Token { kind, spaced, text: &text });
+        spaced = false;
+        rest = behind;
     }
-    Tokenizer { chars: &chars, at: 0, spelling: String::new() }.run(emit);
 }
 
-struct Tokenizer<'a> {
-    chars: &'a [char],
-    at: usize,
-    spelling: String,
+fn mark(c: char) -> Kind {
+    match c {
+        '@' | '-' => Kind::Binder,
+        '.' => Kind::Dot,
+        ':' | '/' => Kind::Slash,
+        _ => Kind::Mark,
+    }
 }
 
-impl Tokenizer<'_> {
-    fn run(mut self, mut emit: impl FnMut(Token<'_>)) {
-        let mut spaced = false;
-        while let Some(&c) = self.chars.get(self.at) {
-            if c.is_whitespace() {
-                spaced = true;
-                self.at += 1;
-                continue;
-            }
-            self.spelling.clear();
-            let kind = if is_word(c) {
-                self.word()
-            } else {
-                self.spelling.push(c);
-                self.at += 1;
-                match c {
-                    '@' | '-' => Kind::Binder,
-                    '.' => Kind::Dot,
-                    ':' | '/' => Kind::Slash,
-                    _ => Kind::Mark,
-                }
-            };
-            emit(Token { kind, spaced, text: &self.spelling });
-            spaced = false;
+/// The word or number that `text` begins with, in its canonical spelling, and what is behind it.
+fn word(text: &str) -> (Kind, Cow<'_, str>, &str) {
+    let (word, mut rest) = text.split_at(word_len(text));
+    if !is_digits(word) {
+        return (Kind::Word, Cow::Borrowed(word), rest);
+    }
+    // Groups of thousands, then a fraction without its trailing zeros: 2,200.50 is 2200.5.
+    let mut number = Cow::Borrowed(word);
+    while let Some(group) = digits_behind(rest, ',').filter(|group| group.len() == 3) {
+        number.to_mut().push_str(group);
+        rest = &rest[1 + group.len()..];
+    }
+    if let Some(fraction) = digits_behind(rest, '.') {
+        rest = &rest[1 + fraction.len()..];
+        let kept = fraction.trim_end_matches('0');
+        if !kept.is_empty() {
+            number.to_mut().push('.');
+            number.to_mut().push_str(kept);
         }
     }
+    (Kind::Number, number, rest)
+}
 
-    fn word(&mut self) -> Kind {
-        self.take_while(is_word);
-        if !self.spelling.bytes().all(|b| b.is_ascii_digit()) {
-            return Kind::Word;
-        }
-        // Groups of thousands, then a fraction without its trailing zeros: 2,200.50 is 2200.5.
-        while self.is_group() {
-            self.at += 1;
-            self.take_while(is_word);
-        }
-        if self.peek(0) == Some('.') && self.digits_at(1) > 0 {
-            let whole = self.spelling.len();
-            self.spelling.push('.');
-            self.at += 1;
-            self.take_while(|c| c.is_ascii_digit());
-            let kept = self.spelling.trim_end_matches('0').trim_end_matches('.').len();
-            self.spelling.truncate(kept.max(whole));
-        }
-        Kind::Number
-    }
+fn word_len(text: &str) -> usize {
+    text.find(|c| !is_word(c)).unwrap_or(text.len())
+}
 
-    fn take_while(&mut self, keep: impl Fn(char) -> bool) {
-        while let Some(c) = self.peek(0).filter(|&c| keep(c)) {
-            self.spelling.push(c);
-            self.at += 1;
-        }
-    }
+fn is_digits(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())
+}
 
-    /// A comma, then exactly three digits.
-    fn is_group(&self) -> bool {
-        self.peek(0) == Some(',') && self.digits_at(1) == 3
-    }
-
-    /// How many digits stand `skip` characters on, if the word that they begin is digits only.
-    fn digits_at(&self, skip: usize) -> usize {
-        let rest = &self.chars[(self.at + skip).min(self.chars.len())..];
-        let word = rest.iter().take_while(|c| is_word(**c)).count();
-        if rest[..word].iter().all(char::is_ascii_digit) { word } else { 0 }
-    }
-
-    fn peek(&self, skip: usize) -> Option<char> {
-        self.chars.get(self.at + skip).copied()
-    }
+/// The word behind `mark`, with which `text` begins, if that word is digits only.
+fn digits_behind(text: &str, mark: char) -> Option<&str> {
+    let behind = text.strip_prefix(mark)?;
+    Some(&behind[..word_len(behind)]).filter(|word| is_digits(word))
 }
 
 fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
+    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() && c.is_alphanumeric()
 }
 
 /// The host of a URL with a scheme, or of a bare host with a path behind it if there is one.
@@ -206,10 +207,9 @@ mod tests {
 
     #[test]
     fn spans_fold_to_letters_and_digits_with_their_offsets() {
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
-        span_fold("Ａb\u{200b}-\nÉ 1", &mut folded, &mut offsets);
-        assert_eq!(folded, "abé1".as_bytes());
-        assert_eq!(offsets, [0, 3, 9, 9, 12]);
+        let text = "Ａb\u{200b}-\nÉ 1";
+        assert_eq!(span_fold(text), "abé1".as_bytes());
+        assert_eq!(span_offsets(text), [0, 3, 9, 9, 12]);
     }
 
     #[test]

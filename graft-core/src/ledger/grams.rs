@@ -5,9 +5,7 @@
 //! it, and equal text has equal hashes; so it is always found. The alignment is that of rsync (Tridgell
 //! and Mackerras, 1996).
 
-use std::collections::{HashMap, HashSet};
-
-use super::hash::LedgerKey;
+use super::hash::{KeyedMap, KeyedSet, LedgerKey};
 
 /// Folded bytes in one gram.
 pub(super) const GRAM: usize = 16;
@@ -23,7 +21,7 @@ pub const SPAN_CONTENT: usize = GRAM + 2 * STRIDE + STRIDE - 1;
 #[derive(Debug, Default)]
 pub(super) struct GramIndex {
     /// Gram to the index of the source that brought it first.
-    recorded: HashMap<u64, u32>,
+    recorded: KeyedMap<u32>,
 }
 
 impl GramIndex {
@@ -55,12 +53,11 @@ impl GramIndex {
         if self.recorded.is_empty() || folded.len() < GRAM {
             return;
         }
-        let hashes: Vec<u64> =
-            folded.windows(GRAM).filter_map(|w| w.first_chunk()).map(|g| key.gram(g)).collect();
-        let hits: Vec<Option<u32>> = hashes.iter().map(|hash| self.recorded.get(hash).copied()).collect();
+        let hash = |at: usize| folded[at..].first_chunk().map(|gram| key.gram(gram));
+        let hit = |at: usize| hash(at).and_then(|hash| self.recorded.get(&hash).copied());
         let mut from = 0;
-        while from < hits.len() {
-            let Some(source) = hits[from] else {
+        while from + GRAM <= folded.len() {
+            let Some(source) = hit(from) else {
                 from += 1;
                 continue;
             };
@@ -68,15 +65,16 @@ impl GramIndex {
             let mut end = from;
             let mut run = 1;
             while let Some(next) =
-                (end + 1..=end + STRIDE).rev().find(|&at| hits.get(at).is_some_and(Option::is_some))
+                (end + 1..=end + STRIDE).rev().find(|&at| at < folded.len() && hit(at).is_some())
             {
                 end = next;
                 run += 1;
             }
-            let span = from..end + GRAM;
-            let said = exempt.is_some_and(|phrases| phrases.cover(&hashes[from..=end]));
-            if run >= grams && !said {
-                found(span, source);
+            let said = || {
+                exempt.is_some_and(|phrases| phrases.contains(key, &folded[from..end + GRAM]) == Some(true))
+            };
+            if run >= grams && !said() {
+                found(from..end + GRAM, source);
             }
             from = end + 1;
         }
@@ -85,7 +83,7 @@ impl GramIndex {
 
 /// Every gram of what the user and the operator said: a span wholly inside it is theirs to repeat.
 #[derive(Debug, Default)]
-pub(super) struct Phrases(HashSet<u64>);
+pub(super) struct Phrases(KeyedSet);
 
 impl Phrases {
     /// Records a folded text.
@@ -97,11 +95,6 @@ impl Phrases {
     pub(super) fn contains(&self, key: &LedgerKey, folded: &[u8]) -> Option<bool> {
         let grams = folded.windows(GRAM).filter_map(|w| w.first_chunk());
         (folded.len() >= GRAM).then(|| grams.map(|gram| key.gram(gram)).all(|gram| self.0.contains(&gram)))
-    }
-
-    /// Whether each of these grams, which follow one another, was said.
-    pub(super) fn cover(&self, grams: &[u64]) -> bool {
-        grams.iter().all(|gram| self.0.contains(gram))
     }
 }
 

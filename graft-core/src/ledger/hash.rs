@@ -1,5 +1,8 @@
 //! The keyed hash of the ledger: text is kept only as 64-bit values under a key that is the run's own.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -57,6 +60,30 @@ impl LedgerKey {
 impl std::fmt::Debug for LedgerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("LedgerKey(..)")
+    }
+}
+
+/// A map whose keys are hashes of this module: keyed already, so hashing them again would add nothing.
+pub(super) type KeyedMap<V> = HashMap<u64, V, BuildHasherDefault<AsIs>>;
+/// A set likewise.
+pub(super) type KeyedSet = HashSet<u64, BuildHasherDefault<AsIs>>;
+
+/// Takes a 64-bit hash as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AsIs(u64);
+
+impl Hasher for AsIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        // The upper bits too, since a token's lower ones say what kind it is.
+        self.0 = hash ^ (hash >> 32);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
     }
 }
 

@@ -19,7 +19,8 @@ mod hash;
 mod record;
 mod values;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{RwLock, RwLockReadGuard};
 
@@ -27,10 +28,11 @@ pub use grams::{SPAN_AUTHORITY, SPAN_CONTENT};
 pub use hash::LedgerKey;
 
 use crate::{CallId, Label, Leaves, Sensitivity, Source, ToolMetadata, Trust};
-use fold::{host, span_fold};
+use fold::{host, span_fold, span_offsets};
 use grams::{GramIndex, Phrases};
+use hash::{KeyedMap, KeyedSet};
 use record::{Piece, pieces};
-use values::{Found, Value, ValueIndex};
+use values::{Class, Found, Value, ValueIndex};
 
 /// The most bytes of recorded text that a ledger indexes unless the host says otherwise.
 pub const DEFAULT_LIMIT: usize = 1 << 20;
@@ -82,32 +84,26 @@ pub enum Speaker {
 pub struct TaintLedger {
     key: LedgerKey,
     limit: usize,
-    own: HashSet<u64>,
+    own: KeyedSet,
     state: RwLock<State>,
 }
 
 #[derive(Default)]
 struct State {
-    sources: Vec<SourceInfo>,
+    sources: Vec<Source>,
     values: ValueIndex,
     untrusted: GramIndex,
     secret: GramIndex,
     said: Phrases,
-    stems: HashSet<u64>,
+    stems: KeyedSet,
     /// Hashes of whole values of credential fields, by their length in folded bytes.
-    credentials: BTreeMap<usize, HashMap<u64, u32>>,
+    credentials: BTreeMap<usize, KeyedMap<u32>>,
     indexed: usize,
     overflow: Option<u32>,
     secret_overflow: Option<u32>,
     seen_untrusted: bool,
     /// The tiers of data that were read, by the order of [`Sensitivity`].
     seen_tiers: [bool; 3],
-}
-
-struct SourceInfo {
-    source: Source,
-    trusted: bool,
-    spoken: bool,
 }
 
 /// Who named a value.
@@ -136,7 +132,7 @@ impl TaintLedger {
     /// An empty ledger under `key`.
     #[doc(alias = "createTaintLedger")]
     pub fn new(key: LedgerKey) -> Self {
-        Self { key, limit: DEFAULT_LIMIT, own: HashSet::new(), state: RwLock::default() }
+        Self { key, limit: DEFAULT_LIMIT, own: KeyedSet::default(), state: RwLock::default() }
     }
 
     /// The same, indexing at most `bytes` of recorded text.
@@ -161,14 +157,12 @@ impl TaintLedger {
             Speaker::User => Source::Prompt,
             Speaker::Operator => Source::Operator,
         };
-        let index = state.source(SourceInfo { source, trusted: true, spoken: true });
+        let index = state.source(source);
         if !state.admit(self.limit, text.len()) {
             return; // it vouches for nothing, which is the cautious side
         }
-        state.values.record(&self.key, text, index);
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
-        span_fold(text, &mut folded, &mut offsets);
-        state.said.record(&self.key, &folded);
+        state.values.record(&self.key, text, index, Class::Spoken);
+        state.said.record(&self.key, &span_fold(text));
         if speaker == Speaker::User {
             let key = &self.key;
             prefixes(text, |prefix| {
@@ -194,7 +188,7 @@ impl TaintLedger {
             state.seen_tiers[tool.sensitivity as usize] = true;
         }
         let source = Source::Call(call, tool.name.clone());
-        let mut index = [None; 2];
+        let mut index = None;
         let mut label = Label::of(tool.origin.clone()).with_sensitivity(tool.sensitivity);
         let is_own = |text: &str| self.is_own(text);
         pieces(&self.key, tool, &is_own, output, &mut |piece| {
@@ -204,9 +198,7 @@ impl TaintLedger {
                 return;
             }
             let trusted = trust == Trust::Trusted;
-            let index = *index[usize::from(trusted)].get_or_insert_with(|| {
-                state.source(SourceInfo { source: source.clone(), trusted, spoken: false })
-            });
+            let index = *index.get_or_insert_with(|| state.source(source.clone()));
             label = label.join(&Label::bottom().with_trust(trust));
             state.seen_untrusted |= !trusted;
             self.index(&mut state, &piece, index, trusted, secret);
@@ -226,10 +218,9 @@ impl TaintLedger {
     }
 
     fn index(&self, state: &mut State, piece: &Piece<'_>, index: u32, trusted: bool, secret: bool) {
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
         if piece.credential {
             // Not bounded by the text's limit: a credential is short, and must not be forgotten.
-            span_fold(piece.text, &mut folded, &mut offsets);
+            let folded = span_fold(piece.text);
             state.credential(self.key.text(DOMAIN_CREDENTIAL, &folded), folded.len(), index);
         }
         if !state.admit(self.limit, piece.text.len()) {
@@ -241,11 +232,12 @@ impl TaintLedger {
             }
             return;
         }
-        state.values.record(&self.key, piece.text, index);
+        let class = if trusted { Class::Trusted } else { Class::Untrusted };
+        state.values.record(&self.key, piece.text, index, class);
         if trusted && !secret && !piece.credential {
             return;
         }
-        span_fold(piece.text, &mut folded, &mut offsets);
+        let folded = span_fold(piece.text);
         if !trusted {
             state.untrusted.record(&self.key, &folded, index);
         }
@@ -279,8 +271,8 @@ impl std::fmt::Debug for TaintLedger {
 }
 
 impl State {
-    fn source(&mut self, info: SourceInfo) -> u32 {
-        self.sources.push(info);
+    fn source(&mut self, source: Source) -> u32 {
+        self.sources.push(source);
         u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX)
     }
 
@@ -298,7 +290,7 @@ impl State {
         if !(MIN_CREDENTIAL..=MAX_CREDENTIAL).contains(&len) {
             return; // shorter ones would be found everywhere, longer ones are found as spans
         }
-        if self.credentials.values().map(HashMap::len).sum::<usize>() < MAX_CREDENTIALS {
+        if self.credentials.values().map(|known| known.len()).sum::<usize>() < MAX_CREDENTIALS {
             self.credentials.entry(len).or_default().entry(hash).or_insert(index);
         } else {
             self.secret_overflow.get_or_insert(index);
@@ -306,7 +298,7 @@ impl State {
     }
 
     fn source_of(&self, index: u32) -> Source {
-        self.sources.get(index as usize).map_or(Source::Unknown, |info| info.source.clone())
+        self.sources.get(index as usize).cloned().unwrap_or(Source::Unknown)
     }
 }
 
@@ -347,18 +339,13 @@ impl Seen<'_> {
             return Provenance::Trusted(None);
         }
         let loose = host.is_some() || value.contains('@');
-        let find = |loose_end: bool, wanted: &dyn Fn(&SourceInfo) -> bool| {
-            let accepts = |index: u32| self.state.sources.get(index as usize).is_some_and(wanted);
-            self.state.values.find(&whole, loose_end, accepts)
-        };
         // A value whose look-up was cut short is not vouched for.
-        for (loose_end, spoken_only) in [(loose, true), (false, false)] {
-            let wanted = |info: &SourceInfo| info.trusted && (info.spoken || !spoken_only);
-            if let Found::At(index) = find(loose_end, &wanted) {
+        for (class, loose_end) in [(Class::Spoken, loose), (Class::Trusted, false)] {
+            if let Found::At(index) = self.state.values.find(&whole, loose_end, class) {
                 return Provenance::Trusted(Some(self.state.source_of(index)));
             }
         }
-        match find(false, &|info| !info.trusted) {
+        match self.state.values.find(&whole, false, Class::Untrusted) {
             Found::At(index) => Provenance::Untrusted(self.state.source_of(index)),
             Found::Undecided => Provenance::Untrusted(Source::Unknown),
             Found::Nowhere => match self.state.overflow {
@@ -378,15 +365,16 @@ impl Seen<'_> {
         content: bool,
         mut found: impl FnMut(Range<usize>, Source),
     ) {
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
-        span_fold(text, &mut folded, &mut offsets);
+        let folded = span_fold(text);
+        let offsets = OnceCell::new();
         let (index, exempt) = match which {
             Carried::Untrusted => (&self.state.untrusted, Some(&self.state.said)),
             Carried::Secret => (&self.state.secret, None),
         };
         let grams = if content { 3 } else { 1 };
         index.carried(&self.ledger.key, &folded, grams, exempt, |span, source| {
-            found(bytes_of(text, &offsets, span), self.state.source_of(source));
+            let offsets = offsets.get_or_init(|| span_offsets(text));
+            found(bytes_of(text, offsets, span), self.state.source_of(source));
         });
     }
 
@@ -395,27 +383,23 @@ impl Seen<'_> {
         if self.state.credentials.is_empty() {
             return None;
         }
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
-        span_fold(text, &mut folded, &mut offsets);
+        let folded = span_fold(text);
         self.state.credentials.iter().find_map(|(&len, known)| {
             let source = |window: &[u8]| known.get(&self.ledger.key.text(DOMAIN_CREDENTIAL, window));
             let (at, source) =
                 folded.windows(len).enumerate().find_map(|(at, window)| Some((at, source(window)?)))?;
-            Some((bytes_of(text, &offsets, at..at + len), self.state.source_of(*source)))
+            Some((bytes_of(text, &span_offsets(text), at..at + len), self.state.source_of(*source)))
         })
     }
 
     /// Whether the user or the operator said this text, with all its letters and digits in order.
     pub fn was_said(&self, text: &str) -> bool {
-        let (mut folded, mut offsets) = (Vec::new(), Vec::new());
-        span_fold(text, &mut folded, &mut offsets);
         let key = &self.ledger.key;
-        if let Some(said) = self.state.said.contains(key, &folded) {
+        if let Some(said) = self.state.said.contains(key, &span_fold(text)) {
             return said;
         }
         let value = Value::new(key, text);
-        let spoken = |index: u32| self.state.sources.get(index as usize).is_some_and(|info| info.spoken);
-        !value.is_empty() && matches!(self.state.values.find(&value, true, spoken), Found::At(_))
+        !value.is_empty() && matches!(self.state.values.find(&value, true, Class::Spoken), Found::At(_))
     }
 
     /// The secret output that no longer fitted into the ledger, so that nothing can be said of its spans.
@@ -433,9 +417,9 @@ impl Seen<'_> {
     }
 }
 
-fn bytes_of(text: &str, offsets: &[u32], span: Range<usize>) -> Range<usize> {
-    let start = offsets[span.start] as usize;
-    let last = offsets[span.end - 1] as usize;
+fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Range<usize> {
+    let start = offsets[span.start];
+    let last = offsets[span.end - 1];
     let width = text[last..].chars().next().map_or(0, char::len_utf8);
     start..last + width
 }

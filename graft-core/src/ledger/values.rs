@@ -3,10 +3,8 @@
 //! Recorded texts are kept as the hashes of their tokens, in order, each linked to the previous
 //! occurrence of the same token. A value is looked up by its rarest token.
 
-use std::collections::HashMap;
-
 use super::fold::{Kind, Token, tokens};
-use super::hash::LedgerKey;
+use super::hash::{KeyedMap, LedgerKey};
 
 /// The hash in the upper bits; the kind and the space before it in the lower four.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,11 +43,23 @@ impl TokenHash {
 /// The most occurrences of a value's rarest token that one look-up visits.
 const MAX_VISITS: u32 = 4096;
 
+/// Who said a text. Occurrences are linked within a class, so that what strangers say, however often,
+/// does not stand in the way of what the user said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// The user or the operator.
+    Spoken = 0,
+    /// A trusted output.
+    Trusted = 1,
+    /// Anyone.
+    Untrusted = 2,
+}
+
 #[derive(Clone, Copy)]
 struct Occurrence {
     token: TokenHash,
     source: u32,
-    /// The previous occurrence of the same token, plus one; 0 for none.
+    /// The previous occurrence of the same token in the same class, plus one; 0 for none.
     previous: u32,
 }
 
@@ -64,7 +74,7 @@ struct Head {
 #[derive(Default)]
 pub(super) struct ValueIndex {
     occurrences: Vec<Occurrence>,
-    heads: HashMap<u64, Head>,
+    heads: KeyedMap<[Head; 3]>,
 }
 
 /// A value to look for.
@@ -97,32 +107,32 @@ pub(super) enum Found {
 }
 
 impl ValueIndex {
-    /// Records a text of `source` and returns how many tokens it had.
-    pub(super) fn record(&mut self, key: &LedgerKey, text: &str, source: u32) {
-        tokens(text, |token| self.push(TokenHash::new(key, &token), source));
-        self.push(TokenHash::END, source);
+    /// Records a text of `source`.
+    pub(super) fn record(&mut self, key: &LedgerKey, text: &str, source: u32, class: Class) {
+        tokens(text, |token| self.push(TokenHash::new(key, &token), source, class));
+        self.push(TokenHash::END, source, class);
     }
 
-    fn push(&mut self, token: TokenHash, source: u32) {
+    fn push(&mut self, token: TokenHash, source: u32, class: Class) {
         let Ok(at) = u32::try_from(self.occurrences.len() + 1) else { return };
         let mut previous = 0;
         if !token.is(Kind::End) {
-            let head = self.heads.entry(token.unspaced()).or_default();
+            let head = &mut self.heads.entry(token.unspaced()).or_default()[class as usize];
             previous = head.newest;
             *head = Head { newest: at, count: head.count + 1 };
         }
         self.occurrences.push(Occurrence { token, source, previous });
     }
 
-    /// Looks for `value` standing on its own in a text whose source `wanted` accepts. With `loose_end`
-    /// a full stop that runs into the next sentence ends it too.
-    pub(super) fn find(&self, value: &Value, loose_end: bool, wanted: impl Fn(u32) -> bool) -> Found {
-        let Some((anchor, head)) = self.rarest(value) else { return Found::Nowhere };
+    /// Looks for `value` standing on its own in a text of `class`. With `loose_end` a full stop that runs
+    /// into the next sentence ends it too.
+    pub(super) fn find(&self, value: &Value, loose_end: bool, class: Class) -> Found {
+        let Some((anchor, head)) = self.rarest(value, class) else { return Found::Nowhere };
         let mut next = head.newest;
         for _ in 0..MAX_VISITS {
             let Some(at) = (next as usize).checked_sub(1) else { return Found::Nowhere };
             let occurrence = self.occurrences[at];
-            if wanted(occurrence.source) && at >= anchor && self.stands_at(value, at - anchor, loose_end) {
+            if at >= anchor && self.stands_at(value, at - anchor, loose_end) {
                 return Found::At(occurrence.source);
             }
             next = occurrence.previous;
@@ -130,11 +140,19 @@ impl ValueIndex {
         if next == 0 { Found::Nowhere } else { Found::Undecided }
     }
 
-    /// The value's token with the fewest occurrences; `None` if one of them has none at all.
-    fn rarest(&self, value: &Value) -> Option<(usize, Head)> {
-        let heads = value.tokens.iter().map(|token| self.heads.get(&token.unspaced()).copied());
-        let heads: Vec<Head> = heads.collect::<Option<_>>()?;
-        heads.into_iter().enumerate().min_by_key(|(_, head)| head.count)
+    /// The value's token with the fewest occurrences in `class`; `None` if one of them has none at all.
+    fn rarest(&self, value: &Value, class: Class) -> Option<(usize, Head)> {
+        let mut rarest: Option<(usize, Head)> = None;
+        for (at, token) in value.tokens.iter().enumerate() {
+            let head = self.heads.get(&token.unspaced())?[class as usize];
+            if head.count == 0 {
+                return None;
+            }
+            if rarest.is_none_or(|(_, other)| head.count < other.count) {
+                rarest = Some((at, head));
+            }
+        }
+        rarest
     }
 
     fn stands_at(&self, value: &Value, start: usize, loose_end: bool) -> bool {
@@ -180,9 +198,9 @@ mod tests {
 
     fn said(text: &str, value: &str) -> bool {
         let mut index = ValueIndex::default();
-        index.record(&key(), "something before", 0);
-        index.record(&key(), text, 1);
-        matches!(index.find(&Value::new(&key(), value), false, |_| true), Found::At(1))
+        index.record(&key(), "something before", 0, Class::Untrusted);
+        index.record(&key(), text, 1, Class::Untrusted);
+        matches!(index.find(&Value::new(&key(), value), false, Class::Untrusted), Found::At(1))
     }
 
     #[test]
@@ -240,8 +258,8 @@ mod tests {
             value in "[ab@.,/-]([ab @.,/-]{0,4}[ab@.,/-])?",
         ) {
             let mut index = ValueIndex::default();
-            texts.iter().for_each(|text| index.record(&key(), text, 0));
-            let found = matches!(index.find(&Value::new(&key(), &value), false, |_| true), Found::At(_));
+            texts.iter().for_each(|text| index.record(&key(), text, 0, Class::Untrusted));
+            let found = matches!(index.find(&Value::new(&key(), &value), false, Class::Untrusted), Found::At(_));
             let expected = texts.iter().any(|text| naive(text, &value));
             proptest::prop_assert_eq!(found, expected, "{:?} in {:?}", value, texts);
         }
@@ -250,17 +268,32 @@ mod tests {
     #[test]
     fn no_value_reaches_from_one_text_into_the_next() {
         let mut index = ValueIndex::default();
-        index.record(&key(), "jane", 0);
-        index.record(&key(), "doe", 0);
-        assert!(matches!(index.find(&Value::new(&key(), "jane doe"), false, |_| true), Found::Nowhere));
+        index.record(&key(), "jane", 0, Class::Untrusted);
+        index.record(&key(), "doe", 0, Class::Untrusted);
+        assert!(matches!(
+            index.find(&Value::new(&key(), "jane doe"), false, Class::Untrusted),
+            Found::Nowhere
+        ));
     }
 
     #[test]
     fn a_flood_of_one_token_bounds_the_look_up_and_says_so() {
         let mut index = ValueIndex::default();
-        index.record(&key(), "spam ham", 0);
-        index.record(&key(), &"spam ".repeat(5000), 1);
-        assert!(matches!(index.find(&Value::new(&key(), "spam"), false, |s| s == 0), Found::Undecided));
-        assert!(matches!(index.find(&Value::new(&key(), "spam ham"), false, |s| s == 0), Found::At(0)));
+        index.record(&key(), "spam ham", 0, Class::Untrusted);
+        index.record(&key(), &"spam-".repeat(5000), 1, Class::Untrusted);
+        let find = |value| index.find(&Value::new(&key(), value), false, Class::Untrusted);
+        assert!(matches!(find("spam"), Found::Undecided));
+        assert!(matches!(find("spam ham"), Found::At(0)));
+    }
+
+    #[test]
+    fn what_strangers_repeat_does_not_hide_what_the_user_said() {
+        let mut index = ValueIndex::default();
+        index.record(&key(), "mail ann", 0, Class::Spoken);
+        (0..5000).for_each(|_| index.record(&key(), "ann", 1, Class::Untrusted));
+        let find = |class| index.find(&Value::new(&key(), "ann"), false, class);
+        assert!(matches!(find(Class::Spoken), Found::At(0)));
+        assert!(matches!(find(Class::Trusted), Found::Nowhere));
+        assert!(matches!(find(Class::Untrusted), Found::At(1)));
     }
 }

@@ -18,14 +18,14 @@ pub(super) fn links(text: &str, mut found: impl FnMut(Range<usize>)) {
 
 /// Where a link begins, at `from` or later; not in the middle of a word or an address.
 fn next_link(text: &str, from: usize) -> Option<usize> {
-    const STARTS: [&str; 3] = ["http://", "https://", "www."];
+    const STARTS: [&[u8]; 3] = [b"http://", b"https://", b"www."];
     let bytes = text.as_bytes();
-    (from..text.len()).find(|&at| {
-        let starts = STARTS.iter().any(|s| {
-            bytes.len() >= at + s.len() && bytes[at..at + s.len()].eq_ignore_ascii_case(s.as_bytes())
-        });
-        starts
-            && text.is_char_boundary(at)
+    let begins = |at: usize| {
+        STARTS.iter().any(|s| bytes[at..].get(..s.len()).is_some_and(|b| b.eq_ignore_ascii_case(s)))
+    };
+    (from..bytes.len()).find(|&at| {
+        matches!(bytes[at], b'h' | b'H' | b'w' | b'W')
+            && begins(at)
             && !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_@.-".contains(c))
     })
 }
