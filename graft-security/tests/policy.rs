@@ -264,7 +264,7 @@ fn a_trusted_host_vouches_for_no_address_that_only_looks_like_it() {
 #[test]
 fn past_the_ledgers_limit_secrets_links_and_credentials_are_not_forgotten() {
     let small = || {
-        let ledger = TaintLedger::new(LedgerKey::danger_for_replay("test")).with_limit(60);
+        let ledger = TaintLedger::new(LedgerKey::danger_for_replay("test")).with_limit(75);
         ledger.record_trusted(Speaker::User, &format!("Please mail {FRIEND} what you found"));
         Run(ledger)
     };

@@ -16,32 +16,39 @@
 mod fold;
 mod grams;
 mod hash;
+mod intent;
 mod record;
+mod seen;
 mod values;
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::{RwLock, RwLockReadGuard};
+use std::sync::RwLock;
 
 pub use grams::{SPAN_AUTHORITY, SPAN_CONTENT};
 pub use hash::LedgerKey;
+pub use seen::{Carried, Provenance, Seen};
 
 use crate::{CallId, Label, Leaves, Sensitivity, Source, ToolMetadata, Trust};
-use fold::{host, span_fold, span_offsets};
+use fold::span_fold;
 use grams::{GramIndex, Phrases};
 use hash::{KeyedMap, KeyedSet};
+use intent::prefixes;
 use record::{Piece, pieces};
-use values::{Class, Found, Value, ValueIndex};
+use values::{Class, ValueIndex};
 
-/// The most bytes of recorded text that a ledger indexes unless the host says otherwise.
+/// The most bytes of recorded text that a ledger indexes unless the host says otherwise; each value
+/// counts 16 more.
 pub const DEFAULT_LIMIT: usize = 1 << 20;
 
 /// The longest word stem of an intent, in folded characters.
 pub const MAX_STEM: usize = 32;
 
-/// Bytes of a prompt that are searched for intent; an effect asked for later in it counts as not asked for.
+/// Bytes of what the user says in a run that are searched for intent; an effect asked for after them counts
+/// as not asked for.
 const MAX_INTENT_TEXT: usize = 16 << 10;
+
+/// What a piece of text counts beside its bytes, so that many small ones are bounded too.
+const PIECE: usize = 16;
 
 /// The folded bytes of a credential that is found as a whole value; longer ones are found as spans.
 const MIN_CREDENTIAL: usize = 4;
@@ -64,8 +71,11 @@ pub enum Speaker {
 
 /// What one run has seen. `Send + Sync`; parallel calls of a run are judged against what has come back.
 ///
-/// Memory is bounded: past the limit it keeps no more text and every value that it cannot vouch for
-/// counts as possibly carried ([`Provenance::Overflow`]). It never forgets.
+/// Memory is bounded: past the limit it indexes no more, and every value that it cannot vouch for
+/// counts as possibly carried ([`Provenance::Overflow`]). It never forgets. Prose costs about 6 bytes of
+/// memory a byte (`benches/record_output` measures it), so a run of eight hours costs some 6 MiB at the
+/// default limit, however much it reads; a judgement costs the same at its end as at its beginning. Once
+/// the ledger is full such a run gets doubtful: begin a new run, or [`TaintLedger::reset`], for each task.
 ///
 /// ```
 /// use graft_core::{CallId, Label, Name, Provenance, Speaker, TaintLedger, ToolMetadata};
@@ -96,6 +106,8 @@ struct State {
     secret: GramIndex,
     said: Phrases,
     stems: KeyedSet,
+    /// Bytes of what the user said that `stems` covers.
+    intent_text: usize,
     /// Hashes of whole values of credential fields, by their length in folded bytes.
     credentials: BTreeMap<usize, KeyedMap<u32>>,
     indexed: usize,
@@ -104,28 +116,6 @@ struct State {
     seen_untrusted: bool,
     /// The tiers of data that were read, by the order of [`Sensitivity`].
     seen_tiers: [bool; 3],
-}
-
-/// Who named a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Provenance {
-    /// The user, the operator or a trusted output did, or it is one of the user's own identifiers.
-    Trusted(Option<Source>),
-    /// Only untrusted text did.
-    Untrusted(Source),
-    /// Nobody did.
-    Unknown,
-    /// Nobody trusted did, and the ledger is full: this source may have. Raise its limit to know.
-    Overflow(Source),
-}
-
-/// Which texts a span is looked for in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carried {
-    /// Untrusted ones; what the user or the operator said as well does not count.
-    Untrusted,
-    /// Secret ones, whoever said them too.
-    Secret,
 }
 
 impl TaintLedger {
@@ -164,8 +154,11 @@ impl TaintLedger {
         state.values.record(&self.key, text, index, Class::Spoken);
         state.said.record(&self.key, &span_fold(text));
         if speaker == Speaker::User {
+            let left = MAX_INTENT_TEXT - state.intent_text;
+            let cut = (0..=text.len().min(left)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+            state.intent_text += cut;
             let key = &self.key;
-            prefixes(text, |prefix| {
+            prefixes(&text[..cut], |prefix| {
                 state.stems.insert(key.text(DOMAIN_STEM, prefix.as_bytes()));
             });
         }
@@ -182,13 +175,12 @@ impl TaintLedger {
     ) -> Label {
         let mut state = self.write();
         let echo = tool.is_sink() && args.trust() == Trust::Untrusted;
-        let secret =
-            tool.sensitivity == Sensitivity::Secret || echo && args.sensitivity() == Sensitivity::Secret;
+        let secret_echo = tool.is_sink() && args.sensitivity() == Sensitivity::Secret;
+        let secret = tool.sensitivity == Sensitivity::Secret || secret_echo;
         if !tool.is_sink() {
             state.seen_tiers[tool.sensitivity as usize] = true;
         }
-        let source = Source::Call(call, tool.name.clone());
-        let mut index = None;
+        let mut source = Lazy { source: Source::Call(call, tool.name.clone()), index: None };
         let mut label = Label::of(tool.origin.clone()).with_sensitivity(tool.sensitivity);
         let is_own = |text: &str| self.is_own(text);
         pieces(&self.key, tool, &is_own, output, &mut |piece| {
@@ -198,12 +190,11 @@ impl TaintLedger {
                 return;
             }
             let trusted = trust == Trust::Trusted;
-            let index = *index.get_or_insert_with(|| state.source(source.clone()));
             label = label.join(&Label::bottom().with_trust(trust));
             state.seen_untrusted |= !trusted;
-            self.index(&mut state, &piece, index, trusted, secret);
+            self.index(&mut state, &piece, &mut source, trusted, secret);
         });
-        if echo { label.join(args) } else { label }
+        if echo || secret_echo { label.join(args) } else { label }
     }
 
     /// Forgets the run, so that another can begin under the same key and settings.
@@ -217,27 +208,24 @@ impl TaintLedger {
         Seen { ledger: self, state }
     }
 
-    fn index(&self, state: &mut State, piece: &Piece<'_>, index: u32, trusted: bool, secret: bool) {
+    fn index(&self, state: &mut State, piece: &Piece<'_>, source: &mut Lazy, trusted: bool, secret: bool) {
+        let folded = if !trusted || secret || piece.credential { span_fold(piece.text) } else { Vec::new() };
         if piece.credential {
             // Not bounded by the text's limit: a credential is short, and must not be forgotten.
-            let folded = span_fold(piece.text);
-            state.credential(self.key.text(DOMAIN_CREDENTIAL, &folded), folded.len(), index);
+            state.credential(self.key.text(DOMAIN_CREDENTIAL, &folded), folded.len(), source);
         }
         if !state.admit(self.limit, piece.text.len()) {
-            if !trusted {
-                state.overflow.get_or_insert(index);
+            if !trusted && state.overflow.is_none() {
+                state.overflow = Some(source.index(state));
             }
-            if secret || piece.credential {
-                state.secret_overflow.get_or_insert(index);
+            if (secret || piece.credential) && state.secret_overflow.is_none() {
+                state.secret_overflow = Some(source.index(state));
             }
             return;
         }
+        let index = source.index(state);
         let class = if trusted { Class::Trusted } else { Class::Untrusted };
         state.values.record(&self.key, piece.text, index, class);
-        if trusted && !secret && !piece.credential {
-            return;
-        }
-        let folded = span_fold(piece.text);
         if !trusted {
             state.untrusted.record(&self.key, &folded, index);
         }
@@ -270,187 +258,49 @@ impl std::fmt::Debug for TaintLedger {
     }
 }
 
+/// A source that is kept once something of it is.
+struct Lazy {
+    source: Source,
+    index: Option<u32>,
+}
+
+impl Lazy {
+    fn index(&mut self, state: &mut State) -> u32 {
+        *self.index.get_or_insert_with(|| state.source(self.source.clone()))
+    }
+}
+
 impl State {
     fn source(&mut self, source: Source) -> u32 {
         self.sources.push(source);
         u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX)
     }
 
-    /// Whether `bytes` more may be indexed.
+    /// Whether a piece of `bytes` more may be indexed.
     fn admit(&mut self, limit: usize, bytes: usize) -> bool {
-        let fits = self.indexed.saturating_add(bytes) <= limit;
+        let indexed = self.indexed.saturating_add(bytes).saturating_add(PIECE);
+        let fits = indexed <= limit;
         if fits {
-            self.indexed += bytes;
+            self.indexed = indexed;
         }
         fits
     }
 
     /// Keeps the hash of a credential. Past the bound its source counts as possibly carried.
-    fn credential(&mut self, hash: u64, len: usize, index: u32) {
+    fn credential(&mut self, hash: u64, len: usize, source: &mut Lazy) {
         if !(MIN_CREDENTIAL..=MAX_CREDENTIAL).contains(&len) {
             return; // shorter ones would be found everywhere, longer ones are found as spans
         }
         if self.credentials.values().map(|known| known.len()).sum::<usize>() < MAX_CREDENTIALS {
+            let index = source.index(self);
             self.credentials.entry(len).or_default().entry(hash).or_insert(index);
-        } else {
-            self.secret_overflow.get_or_insert(index);
+        } else if self.secret_overflow.is_none() {
+            self.secret_overflow = Some(source.index(self));
         }
     }
 
     fn source_of(&self, index: u32) -> Source {
         self.sources.get(index as usize).cloned().unwrap_or(Source::Unknown)
-    }
-}
-
-/// A consistent look at a [`TaintLedger`].
-pub struct Seen<'a> {
-    ledger: &'a TaintLedger,
-    state: RwLockReadGuard<'a, State>,
-}
-
-impl Seen<'_> {
-    /// Whether any untrusted text has come in.
-    pub fn untrusted(&self) -> bool {
-        self.state.seen_untrusted
-    }
-
-    /// Whether data of this tier has been read.
-    pub fn tier(&self, tier: Sensitivity) -> bool {
-        self.state.seen_tiers[tier as usize]
-    }
-
-    /// Whether any secret text or credential has come in, from whatever kind of call.
-    pub fn secrets(&self) -> bool {
-        !self.state.secret.is_empty()
-            || !self.state.credentials.is_empty()
-            || self.state.secret_overflow.is_some()
-    }
-
-    /// Who named this value. URLs and hosts are compared by host, numbers as numbers, all else as whole
-    /// words with their punctuation.
-    pub fn provenance(&self, value: &str) -> Provenance {
-        let value = value.trim().trim_start_matches('#').trim_matches(['\'', '"']);
-        if self.ledger.is_own(value) {
-            return Provenance::Trusted(None);
-        }
-        let host = host(value);
-        let whole = Value::new(&self.ledger.key, host.unwrap_or(value));
-        if whole.is_empty() {
-            return Provenance::Trusted(None);
-        }
-        let loose = host.is_some() || value.contains('@');
-        // A value whose look-up was cut short is not vouched for.
-        for (class, loose_end) in [(Class::Spoken, loose), (Class::Trusted, false)] {
-            if let Found::At(index) = self.state.values.find(&whole, loose_end, class) {
-                return Provenance::Trusted(Some(self.state.source_of(index)));
-            }
-        }
-        match self.state.values.find(&whole, false, Class::Untrusted) {
-            Found::At(index) => Provenance::Untrusted(self.state.source_of(index)),
-            Found::Undecided => Provenance::Untrusted(Source::Unknown),
-            Found::Nowhere => match self.state.overflow {
-                Some(index) => Provenance::Overflow(self.state.source_of(index)),
-                None => Provenance::Unknown,
-            },
-        }
-    }
-
-    /// Calls `found` with each span of `text`, as a range of its bytes, that was carried over from a
-    /// recorded text, and that text's source. `content` asks for [`SPAN_CONTENT`] in place of
-    /// [`SPAN_AUTHORITY`].
-    pub fn carried(
-        &self,
-        which: Carried,
-        text: &str,
-        content: bool,
-        mut found: impl FnMut(Range<usize>, Source),
-    ) {
-        let folded = span_fold(text);
-        let offsets = OnceCell::new();
-        let (index, exempt) = match which {
-            Carried::Untrusted => (&self.state.untrusted, Some(&self.state.said)),
-            Carried::Secret => (&self.state.secret, None),
-        };
-        let grams = if content { 3 } else { 1 };
-        index.carried(&self.ledger.key, &folded, grams, exempt, |span, source| {
-            let offsets = offsets.get_or_init(|| span_offsets(text));
-            found(bytes_of(text, offsets, span), self.state.source_of(source));
-        });
-    }
-
-    /// The first whole value of a credential field that stands anywhere in `text`, however it is spaced.
-    pub fn credential(&self, text: &str) -> Option<(Range<usize>, Source)> {
-        if self.state.credentials.is_empty() {
-            return None;
-        }
-        let folded = span_fold(text);
-        self.state.credentials.iter().find_map(|(&len, known)| {
-            let source = |window: &[u8]| known.get(&self.ledger.key.text(DOMAIN_CREDENTIAL, window));
-            let (at, source) =
-                folded.windows(len).enumerate().find_map(|(at, window)| Some((at, source(window)?)))?;
-            Some((bytes_of(text, &span_offsets(text), at..at + len), self.state.source_of(*source)))
-        })
-    }
-
-    /// Whether the user or the operator said this text, with all its letters and digits in order.
-    pub fn was_said(&self, text: &str) -> bool {
-        let key = &self.ledger.key;
-        if let Some(said) = self.state.said.contains(key, &span_fold(text)) {
-            return said;
-        }
-        let value = Value::new(key, text);
-        !value.is_empty() && matches!(self.state.values.find(&value, true, Class::Spoken), Found::At(_))
-    }
-
-    /// The secret output that no longer fitted into the ledger, so that nothing can be said of its spans.
-    pub fn secret_overflow(&self) -> Option<Source> {
-        self.state.secret_overflow.map(|index| self.state.source_of(index))
-    }
-
-    /// Whether a word of the user's prompt begins with one of `stems`.
-    pub fn asked_for<S: AsRef<str>>(&self, stems: impl IntoIterator<Item = S>) -> bool {
-        stems.into_iter().any(|stem| {
-            let stem = fold_line(stem.as_ref());
-            let stem = stem.trim();
-            !stem.is_empty() && self.state.stems.contains(&self.ledger.key.text(DOMAIN_STEM, stem.as_bytes()))
-        })
-    }
-}
-
-fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Range<usize> {
-    let start = offsets[span.start];
-    let last = offsets[span.end - 1];
-    let width = text[last..].chars().next().map_or(0, char::len_utf8);
-    start..last + width
-}
-
-/// Lower case, white space as single blanks.
-fn fold_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars().flat_map(char::to_lowercase) {
-        if !c.is_whitespace() {
-            line.push(c);
-        } else if !line.ends_with(' ') {
-            line.push(' ');
-        }
-    }
-    line
-}
-
-/// Every beginning, of up to [`MAX_STEM`] characters, of every word of the text and what follows it.
-fn prefixes(text: &str, mut emit: impl FnMut(&str)) {
-    let cut = (0..=text.len().min(MAX_INTENT_TEXT)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    let line = fold_line(&text[..cut]);
-    let mut in_word = false;
-    for (at, c) in line.char_indices() {
-        let is_word = c.is_alphanumeric() || c == '_';
-        if is_word && !in_word {
-            let rest = &line[at..];
-            for (end, c) in rest.char_indices().take(MAX_STEM) {
-                emit(&rest[..end + c.len_utf8()]);
-            }
-        }
-        in_word = is_word;
     }
 }
 
@@ -478,6 +328,24 @@ mod tests {
         let seen = ledger.read();
         assert!(matches!(seen.provenance("GB33BUKB20201555555555"), Provenance::Untrusted(_)));
         assert!(matches!(seen.provenance("FR7630006000011234567890189"), Provenance::Overflow(_)));
+    }
+
+    #[test]
+    fn many_small_outputs_are_bounded_like_a_large_one() {
+        let ledger = TaintLedger::new(key()).with_limit(1000);
+        for n in 0..10_000 {
+            ledger.record_output(CallId(n), &tool("tick"), &"x", &Label::default());
+        }
+        assert!(ledger.read().state.sources.len() <= 1000 / PIECE + 1);
+    }
+
+    #[test]
+    fn what_the_user_asks_for_past_its_bound_counts_as_not_asked_for() {
+        let ledger = TaintLedger::new(key());
+        ledger.record_trusted(Speaker::User, &("delete ".to_owned() + &"x ".repeat(MAX_INTENT_TEXT / 2)));
+        ledger.record_trusted(Speaker::User, "share");
+        let seen = ledger.read();
+        assert!(seen.asked_for(["delet"]) && !seen.asked_for(["share"]));
     }
 
     #[test]
