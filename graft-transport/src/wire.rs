@@ -84,6 +84,24 @@ pub struct Hello {
     pub max_in_flight: u32,
 }
 
+/// Encoded values. `Debug` shows how many bytes they are and not which.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Encoded(pub Bytes);
+
+impl std::ops::Deref for Encoded {
+    type Target = Bytes;
+
+    fn deref(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
 /// A call as it travels.
 #[derive(Clone, Debug)]
 pub struct RequestFrame {
@@ -100,7 +118,7 @@ pub struct RequestFrame {
     /// What the caller says of the arguments.
     pub label: Label,
     /// The encoded arguments.
-    pub body: Bytes,
+    pub body: Encoded,
 }
 
 /// An answer with a value or the method's own error.
@@ -113,7 +131,7 @@ pub struct ReplyFrame {
     /// What the receiver says of it.
     pub label: Label,
     /// It, encoded.
-    pub body: Bytes,
+    pub body: Encoded,
 }
 
 /// An answer without a value.
@@ -240,7 +258,7 @@ impl RequestFrame {
         meta.parent = parent;
         meta.trace = trace;
         meta.credential = (flags & HAS_CREDENTIAL != 0).then(|| Credential::new(&credential[..]));
-        Ok(Self { number, interface, method, meta, remaining, label, body: fields.0 })
+        Ok(Self { number, interface, method, meta, remaining, label, body: Encoded(fields.0) })
     }
 
     fn print(&self, out: &mut Vec<u8>) -> Result<(), FaultCode> {
@@ -267,7 +285,7 @@ impl ReplyFrame {
         }
         let body_len = fields.0.len().checked_sub(label_len).ok_or(CloseReason::Malformed)?;
         let body = fields.bytes(body_len)?;
-        Ok(Self { number, kind, label: parse_label(&fields.0)?, body })
+        Ok(Self { number, kind, label: parse_label(&fields.0)?, body: Encoded(body) })
     }
 
     fn print(&self, out: &mut Vec<u8>) -> Result<(), FaultCode> {

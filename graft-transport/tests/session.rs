@@ -64,7 +64,13 @@ fn server_events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>
         input.extend_from_slice(piece);
         loop {
             match server.handle(&mut input) {
-                Ok(Some(event)) => events.push(format!("{event:?}")),
+                Ok(Some(event)) => {
+                    let body = match &event {
+                        ServerEvent::Request(request) => request.body.to_vec(),
+                        _ => Vec::new(),
+                    };
+                    events.push(format!("{event:?} {body:?}"));
+                }
                 Ok(None) => break,
                 Err(closed) => return (events, Some(closed)),
             }
@@ -85,6 +91,12 @@ fn frame_ends(stream: &[u8]) -> Vec<usize> {
 
 fn bodies() -> impl Strategy<Value = Vec<Vec<u8>>> {
     proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 1..6)
+}
+
+#[test]
+fn what_a_frame_prints_of_itself_holds_no_value() {
+    let (events, _) = server_events([&client_stream(&[b"canary".to_vec()])[..]]);
+    assert!(events[1].contains("body: 6 bytes"), "{}", events[1]);
 }
 
 proptest! {

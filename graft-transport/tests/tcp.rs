@@ -132,7 +132,7 @@ async fn the_callee_keeps_the_deadline_of_a_caller_that_does_not() {
         meta,
         remaining: Some(Duration::from_millis(30)),
         label: Label::default(),
-        body: bytes::Bytes::from_static(&[0]),
+        body: graft_transport::wire::Encoded(bytes::Bytes::from_static(&[0])),
     })
     .print(&mut out)
     .expect("prints");

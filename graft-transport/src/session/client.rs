@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use graft_core::{FaultCode, Label, ReplyKind, TraceId};
 
 use super::link::Link;
-use crate::wire::{Frame, Unnumbered, print_cancel};
+use crate::wire::{Encoded, Frame, Unnumbered, print_cancel};
 use crate::{CloseReason, Closed, Limits};
 
 /// The calling end of a connection.
@@ -36,7 +36,7 @@ pub enum Answer {
         /// What the receiver says of it.
         label: Label,
         /// It, encoded.
-        body: Bytes,
+        body: Encoded,
     },
     /// Neither.
     Fault {
