@@ -241,7 +241,7 @@ impl Run {
         })
     }
 
-    /// Ends the run.
+    /// Ends the run: records its end. Callers that were cloned from it still call; drop them first.
     ///
     /// # Errors
     /// If the end could not be recorded.

@@ -119,6 +119,7 @@ async fn connect(
 
 /// Plays one run: each step is a call, unless a call that it depends on was stopped.
 async fn run(agent: &Agent, script: Script) -> Result<RunReport, Failure> {
+    let flagged = report::flags(agent);
     let run = agent.begin_run(&script.user_prompt)?;
     let clients = Clients::new(&run);
     let mut report = RunReport::new(&script);
@@ -132,15 +133,19 @@ async fn run(agent: &Agent, script: Script) -> Result<RunReport, Failure> {
         report.calls += 1;
         match clients.call(&run, tool, args).await {
             Ended::Returned(seen) => report.returned(*n, *driven_by, seen),
-            Ended::Fault(fault) => {
-                gone.insert(*n);
-                report.stopped.push(Stopped::new(tool, *driven_by == Driver::Attacker, fault)?);
-            }
+            Ended::Fault(fault) => match fault.verdict() {
+                Some(verdict) => {
+                    gone.insert(*n);
+                    report.stopped.push(Stopped::new(tool, *driven_by == Driver::Attacker, verdict)?);
+                }
+                None => return Err(format!("run `{}`, call {n}: {fault}", script.id).into()),
+            },
             Ended::NoSuchCall(what) => return Err(format!("run `{}`, call {n}: {what}", script.id).into()),
         }
     }
     run.end()?;
     report.compare(&script.events);
+    report.flagged = report::new_flags(&flagged, agent);
     Ok(report)
 }
 

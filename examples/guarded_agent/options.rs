@@ -10,6 +10,9 @@ pub enum ChannelKind {
     Local,
 }
 
+const USAGE: &str = "flags: --mode off|shadow|enforce, --channel tcp|local, --data FOLDER (runs.jsonl and worlds.json), \
+                     --log FILE (keeps the audit log, its key beside it)";
+
 pub struct Options {
     pub mode: DataFlowMode,
     pub channel: ChannelKind,
@@ -27,6 +30,9 @@ impl Options {
             log: None,
         };
         while let Some(flag) = args.next() {
+            if flag == "--help" || flag == "-h" {
+                return Err(USAGE.to_owned());
+            }
             let value = args.next().ok_or_else(|| format!("`{flag}` needs a value"))?;
             match (flag.as_str(), value.as_str()) {
                 ("--mode", "off") => options.mode = DataFlowMode::Off,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use graft::audit::{Durability, LogOptions, State, read, verify};
-use graft::core::{Action, ToolMetadata};
-use graft::dataflow::{DataFlowMode, explain};
-use graft::{AuditKey, AuditLog, Fault, Name, Recorder};
+use graft::core::{Action, Signal, ToolMetadata, Verdict};
+use graft::dataflow::{DataFlowMode, SourceKind, explain};
+use graft::{Agent, AuditKey, AuditLog, Name, Recorder};
 
 use crate::Failure;
 use crate::script::{Driver, Event, Script};
@@ -22,13 +22,22 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    pub fn new(tool: &str, by_attacker: bool, fault: Fault) -> Result<Self, Failure> {
-        let why = match fault.verdict() {
-            Some(verdict) => explain(verdict, &ToolMetadata::new(Name::new(tool)?)).to_string(),
-            None => format!("{tool} failed: {fault}"),
-        };
-        Ok(Self { by_attacker, why })
+    pub fn new(tool: &str, by_attacker: bool, verdict: &Verdict) -> Result<Self, Failure> {
+        Ok(Self { by_attacker, why: explain(verdict, &ToolMetadata::new(Name::new(tool)?)).to_string() })
     }
+}
+
+/// How often each signal tripped so far.
+pub fn flags(agent: &Agent) -> Vec<(Signal, u64)> {
+    let count = |signal| SourceKind::ALL.iter().map(|kind| agent.signal_counts().of(signal, *kind)).sum();
+    Signal::ALL.map(|signal| (signal, count(signal))).to_vec()
+}
+
+/// The signals that tripped since.
+pub fn new_flags(before: &[(Signal, u64)], agent: &Agent) -> Vec<&'static str> {
+    let now = flags(agent);
+    let rose = before.iter().zip(&now).filter(|(before, now)| now.1 > before.1);
+    rose.map(|(_, now)| now.0.as_str()).collect()
 }
 
 /// What became of one run.
@@ -42,6 +51,8 @@ pub struct RunReport {
     returned: BTreeMap<u64, String>,
     /// Calls whose result was not the one that the data file recorded.
     differs: Vec<u64>,
+    /// The signals that tripped in it.
+    pub flagged: Vec<&'static str>,
 }
 
 impl RunReport {
@@ -55,6 +66,7 @@ impl RunReport {
             attacks_made: 0,
             returned: BTreeMap::new(),
             differs: Vec::new(),
+            flagged: Vec::new(),
         }
     }
 
@@ -90,10 +102,14 @@ impl RunReport {
             (true, _, false) => "passed".to_owned(),
             (true, _, true) if self.needs_person => "stopped: needs a person, as its file says".to_owned(),
             (true, _, true) => "HONEST RUN STOPPED".to_owned(),
+            (false, true, _) if self.attacks_made == 1 => "ATTACK GOT THROUGH (1 call)".to_owned(),
             (false, true, _) => format!("ATTACK GOT THROUGH ({} calls)", self.attacks_made),
             (false, false, _) => "attack stopped".to_owned(),
         };
         println!("{:<28} {:>2} calls  {outcome}", self.id, self.calls);
+        if self.stopped.is_empty() && !self.flagged.is_empty() {
+            println!("  noticed: {}", self.flagged.join(", "));
+        }
         for stopped in &self.stopped {
             println!("  {}", stopped.why.replace('\n', "\n  "));
         }
@@ -188,10 +204,16 @@ impl Log {
         let keep = path.is_some();
         let scratch = || std::env::temp_dir().join(format!("guarded_agent-{}.graft-log", std::process::id()));
         let path = path.map_or_else(scratch, Path::to_owned);
-        let log = LogOptions::new().durability(Durability::Buffered).create(&path, &key)?;
+        let at = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         if keep {
-            write_key(&path.with_extension("key"), &key)?;
+            let key_path = path.with_extension("key");
+            if key_path == path {
+                return Err("the log's name must not end in `.key`, which its key's does".into());
+            }
+            write_key(&key_path, &key).map_err(|error| at(&key_path, &error))?;
         }
+        let log = LogOptions::new().durability(Durability::Buffered).create(&path, &key);
+        let log = log.map_err(|error| at(&path, &error))?;
         Ok(Self { log: Arc::new(log), key, path, keep })
     }
 

@@ -12,7 +12,7 @@ pub enum AuditError {
     #[error("the log could not be read or written; look at its disk, then open it again")]
     Io(#[from] io::Error),
     /// There is nothing to open.
-    #[error("there is no log at this place; create it first")]
+    #[error("there is no log, or no folder for one, at this place; check the path")]
     Missing,
     /// There is something already.
     #[error("there is a file at this place already; open it, or choose another place")]

@@ -64,6 +64,16 @@ impl<'a> Path<'a> {
         self.step
     }
 
+    /// How many steps it has.
+    pub fn depth(&self) -> usize {
+        let mut depth = 0;
+        let mut rest = self.step;
+        while let Some((parent, _)) = rest {
+            (depth, rest) = (depth + 1, parent.step);
+        }
+        depth
+    }
+
     /// The first step: the argument's name, when the leaf belongs to a call.
     pub fn first(&self) -> Option<Segment<'a>> {
         let (mut parent, mut segment) = self.step?;
@@ -174,6 +184,17 @@ pub type Visit<'v> = dyn FnMut(&Path<'_>, Leaf<'_>) + 'v;
 pub trait Leaves {
     /// Calls `visit` with each leaf, under `path`.
     fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>);
+
+    /// Calls `visit` with the leaves of a list. Bytes and characters are one leaf together, so that a text
+    /// does not hide in a list of its parts.
+    fn visit_slice(slice: &[Self], path: &Path<'_>, visit: &mut Visit<'_>)
+    where
+        Self: Sized,
+    {
+        for (i, value) in slice.iter().enumerate() {
+            value.visit(&path.index(i), visit);
+        }
+    }
 }
 
 macro_rules! leaf {
@@ -188,8 +209,18 @@ macro_rules! leaf {
 
 leaf! {
     i8 => Int, i16 => Int, i32 => Int, i64 => Int, i128 => Int,
-    u8 => Uint, u16 => Uint, u32 => Uint, u64 => Uint, u128 => Uint,
+    u16 => Uint, u32 => Uint, u64 => Uint, u128 => Uint,
     f32 => Float, f64 => Float, bool => Bool,
+}
+
+impl Leaves for u8 {
+    fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Uint((*self).into()));
+    }
+
+    fn visit_slice(slice: &[Self], path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Bytes(slice));
+    }
 }
 
 impl Leaves for str {
@@ -207,6 +238,10 @@ impl Leaves for String {
 impl Leaves for char {
     fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
         visit(path, Leaf::Str(self.encode_utf8(&mut [0; 4])));
+    }
+
+    fn visit_slice(slice: &[Self], path: &Path<'_>, visit: &mut Visit<'_>) {
+        visit(path, Leaf::Str(&slice.iter().collect::<String>()));
     }
 }
 
@@ -268,9 +303,8 @@ impl<T: Leaves> Leaves for [T] {
     fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
         if self.is_empty() {
             visit(path, Leaf::Empty);
-        }
-        for (i, value) in self.iter().enumerate() {
-            value.visit(&path.index(i), visit);
+        } else {
+            T::visit_slice(self, path, visit);
         }
     }
 }
@@ -368,13 +402,20 @@ mod tests {
 
     #[test]
     fn containers_name_their_members_and_empty_ones_still_show() {
-        let map = BTreeMap::from([("it's", vec![Some(1_u8), None])]);
+        let map = BTreeMap::from([("it's", vec![Some(1_u16), None])]);
         assert_eq!(
             paths(&map),
             [r#"$['it\'s'] Key("it's")"#, r"$['it\'s'][0] Uint(1)", r"$['it\'s'][1] Empty"]
         );
         assert_eq!(paths(&Vec::<u8>::new()), ["$ Empty"]);
         assert_eq!(paths(&("a".to_owned(), 'b')), [r#"$[0] Str("a")"#, r#"$[1] Str("b")"#]);
+    }
+
+    #[test]
+    fn lists_of_bytes_and_characters_are_one_leaf() {
+        assert_eq!(paths(&b"ab".to_vec()), ["$ Bytes([97, 98])"]);
+        assert_eq!(paths(&[b'a'; 2]), ["$ Bytes([97, 97])"]);
+        assert_eq!(paths(&vec!['a', 'b']), [r#"$ Str("ab")"#]);
     }
 
     #[test]

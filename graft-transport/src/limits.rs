@@ -33,6 +33,9 @@ limits! {
     max_frame: u32 = 4 << 20;
     /// The most calls without an answer on one connection; 1024. The next one gets `LimitExceeded`.
     max_in_flight: u32 = 1024;
+    /// The most bytes of arguments in calls without an answer on one connection; 16 MiB. The next one gets
+    /// `LimitExceeded`.
+    max_arguments: usize = 16 << 20;
     /// The most bytes of credential and label of one call together; 8 KiB.
     max_metadata: u32 = 8 << 10;
     /// Bytes that wait to be written on one connection before whoever adds more has to wait; 8 MiB.
@@ -66,6 +69,7 @@ macro_rules! builders {
 builders! {
     with_max_frame sets max_frame: u32;
     with_max_in_flight sets max_in_flight: u32;
+    with_max_arguments sets max_arguments: usize;
     with_max_metadata sets max_metadata: u32;
     with_max_buffered sets max_buffered: usize;
     with_max_connections sets max_connections: usize;

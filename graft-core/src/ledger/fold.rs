@@ -73,12 +73,16 @@ pub(super) enum Kind {
     Binder = 2,
     /// `.`: likewise, if a word stands on its other side.
     Dot = 3,
-    /// `:` or `/`: likewise for numbers, which may be part of a time, a date or a path.
+    /// `/` or `\\`: what it touches is part of a path, unless a host ends there.
     Slash = 4,
+    /// `:`: what it touches may be part of a time, where it is a number.
+    Colon = 5,
+    /// A mark that an address may have in it, such as `+`: it binds to an address behind it.
+    Atext = 6,
     /// Any other mark.
-    Mark = 5,
+    Mark = 7,
     /// The end of a text. No value reaches across it.
-    End = 6,
+    End = 8,
 }
 
 /// A token on its way out of [`tokens`].
@@ -87,6 +91,8 @@ pub(super) struct Token<'a> {
     pub(super) kind: Kind,
     /// Whether white space stands before it.
     pub(super) spaced: bool,
+    /// Whether it began with a capital letter: a sentence may begin here.
+    pub(super) capital: bool,
     /// The folded spelling.
     pub(super) text: &'a str,
 }
@@ -94,21 +100,33 @@ pub(super) struct Token<'a> {
 /// Cuts `text` into tokens.
 pub(super) fn tokens(text: &str, mut emit: impl FnMut(Token<'_>)) {
     let mut folded = String::with_capacity(text.len());
-    fold_each(text, |_, c| folded.push(c));
+    let mut capitals = Vec::new();
+    fold_each(text, |at, c| {
+        if text[at..].starts_with(char::is_uppercase) {
+            capitals.push(folded.len());
+        }
+        folded.push(c);
+    });
+    let mut capitals = capitals.into_iter().peekable();
     let mut rest = folded.as_str();
     let mut spaced = false;
+    // The two tokens before, as far as nothing stands between them and this one.
+    let mut before = [Kind::End; 2];
     while let Some(c) = rest.chars().next() {
         if c.is_whitespace() {
-            spaced = true;
+            (spaced, before) = (true, [Kind::End; 2]);
             rest = &rest[c.len_utf8()..];
             continue;
         }
+        let at = folded.len() - rest.len();
+        while capitals.next_if(|&capital| capital < at).is_some() {}
+        let is_chained = matches!(before, [Kind::Number | Kind::Word, Kind::Dot]);
         let (kind, text, behind) = match c {
-            c if is_word(c) => word(rest),
+            c if is_word(c) => word(rest, is_chained),
             c => (mark(c), Cow::Borrowed(&rest[..c.len_utf8()]), &rest[c.len_utf8()..]),
         };
-        emit(Token { kind, spaced, text: &text });
-        spaced = false;
+        emit(Token { kind, spaced, capital: capitals.peek() == Some(&at), text: &text });
+        (spaced, before) = (false, [before[1], kind]);
         rest = behind;
     }
 }
@@ -117,13 +135,19 @@ fn mark(c: char) -> Kind {
     match c {
         '@' | '-' => Kind::Binder,
         '.' => Kind::Dot,
-        ':' | '/' => Kind::Slash,
+        '/' | '\\' => Kind::Slash,
+        ':' => Kind::Colon,
+        // RFC 5322, section 3.2.3, less the hyphen.
+        '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '=' | '?' | '^' | '`' | '{' | '|' | '}' | '~' => {
+            Kind::Atext
+        }
         _ => Kind::Mark,
     }
 }
 
-/// The word or number that `text` begins with, in its canonical spelling, and what is behind it.
-fn word(text: &str) -> (Kind, Cow<'_, str>, &str) {
+/// The word or number that `text` begins with, in its canonical spelling, and what is behind it. A number
+/// that is chained to others by dots, as in a version or an address, stands for itself.
+fn word(text: &str, is_chained: bool) -> (Kind, Cow<'_, str>, &str) {
     let (word, mut rest) = text.split_at(word_len(text));
     if !is_digits(word) {
         return (Kind::Word, Cow::Borrowed(word), rest);
@@ -134,12 +158,15 @@ fn word(text: &str) -> (Kind, Cow<'_, str>, &str) {
         number.to_mut().push_str(group);
         rest = &rest[1 + group.len()..];
     }
-    if let Some(fraction) = digits_behind(rest, '.') {
-        rest = &rest[1 + fraction.len()..];
-        let kept = fraction.trim_end_matches('0');
-        if !kept.is_empty() {
-            number.to_mut().push('.');
-            number.to_mut().push_str(kept);
+    if let Some(fraction) = digits_behind(rest, '.').filter(|_| !is_chained) {
+        let behind = &rest[1 + fraction.len()..];
+        if digits_behind(behind, '.').is_none() {
+            let kept = fraction.trim_end_matches('0');
+            if !kept.is_empty() {
+                number.to_mut().push('.');
+                number.to_mut().push_str(kept);
+            }
+            rest = behind;
         }
     }
     (Kind::Number, number, rest)
@@ -163,32 +190,31 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii() && c.is_alphanumeric()
 }
 
-/// The host of a URL with a scheme, or of a bare host with a path behind it if there is one.
+/// The host, and the port if one is named, of a web address: `http` or `https` in front, or a bare host with
+/// a path behind it if there is one.
 ///
 /// Strict, because a host that somebody trusted named vouches for the whole value: without a scheme in
 /// front nothing with an `@` is a host, and only a path may follow one.
 pub(super) fn host(value: &str) -> Option<&str> {
     let value = value.trim();
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
-    };
     let (authority, rest) = match value.split_once("://") {
-        Some((scheme, rest)) if is_scheme(scheme) => split_at_any(rest, &['/', '?', '#']),
+        Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {
+            split_at_any(rest, &['/', '?', '#'])
+        }
         _ if value.contains('@') => return None,
         _ => split_at_any(value, &['/']),
     };
     if rest.contains(char::is_whitespace) {
         return None;
     }
-    let host = match authority.split_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        Some(_) => return None,
-        None => authority,
-    };
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "0"));
     let is_label = |label: &str| !label.is_empty() && label.chars().all(|c| is_word(c) || c == '-');
     let top = host.rsplit_once('.')?.1;
-    (host.split('.').all(is_label) && top.len() >= 2 && top.chars().all(char::is_alphabetic)).then_some(host)
+    let is_host = is_digits(port)
+        && host.split('.').all(is_label)
+        && top.len() >= 2
+        && top.chars().all(char::is_alphabetic);
+    is_host.then_some(authority)
 }
 
 fn split_at_any<'a>(text: &'a str, ends: &[char]) -> (&'a str, &'a str) {
@@ -219,13 +245,15 @@ mod tests {
         assert_eq!(spelled("1,20"), ["1", ",", "20"]);
         assert_eq!(spelled("3.x"), ["3", ".", "x"]);
         assert_eq!(spelled("US1330"), ["us1330"]);
+        assert_eq!(spelled("10.0.0.10"), ["10", ".", "0", ".", "0", ".", "10"]);
+        assert_eq!(spelled("v1.2.30"), ["v1", ".", "2", ".", "30"]);
     }
 
     #[test]
     fn hosts_are_found_in_urls_and_bare_names() {
-        assert_eq!(host("https://www.Shop.com:80/a?b"), Some("www.Shop.com"));
+        assert_eq!(host("https://www.Shop.com:80/a?b"), Some("www.Shop.com:80"));
         assert_eq!(host("shop.co.uk"), Some("shop.co.uk"));
-        assert_eq!(host("shop.com:8080/a/b"), Some("shop.com"));
+        assert_eq!(host("shop.com:8080/a/b"), Some("shop.com:8080"));
         assert_eq!(host("evil.example/?u=https://shop.com"), Some("evil.example"));
         assert_eq!(host("shop.com/@bob"), None);
         assert_eq!(host("https://shop.com/@bob?x#y"), Some("shop.com"));
@@ -244,6 +272,8 @@ mod tests {
             "https://shop.com@evil.example/",
             "https://shop.com\\@evil.example/",
             "https://shop.com:80@evil.example/",
+            "file://shop.com/x",
+            "javascript://shop.com/%0aalert(1)",
             "shop.com or evil.example",
             "https://shop.com/ https://evil.example/",
         ] {

@@ -52,7 +52,7 @@ const PIECE: usize = 16;
 
 /// The folded bytes of a credential that is found as a whole value; longer ones are found as spans.
 const MIN_CREDENTIAL: usize = 4;
-const MAX_CREDENTIAL: usize = 256;
+const MAX_CREDENTIAL: usize = 40;
 /// The most credentials that a run keeps.
 const MAX_CREDENTIALS: usize = 4096;
 
@@ -75,7 +75,7 @@ pub enum Speaker {
 /// counts as possibly carried ([`Provenance::Overflow`]). It never forgets. Prose costs about 6 bytes of
 /// memory a byte (`benches/record_output` measures it), so a run of eight hours costs some 6 MiB at the
 /// default limit, however much it reads; a judgement costs the same at its end as at its beginning. Once
-/// the ledger is full such a run gets doubtful: begin a new run, or [`TaintLedger::reset`], for each task.
+/// the ledger is full such a run gets doubtful: begin a new run, or [`TaintLedger::danger_reset`], for each task.
 ///
 /// ```
 /// use graft_core::{CallId, Label, Name, Provenance, Speaker, TaintLedger, ToolMetadata};
@@ -198,7 +198,9 @@ impl TaintLedger {
     }
 
     /// Forgets the run, so that another can begin under the same key and settings.
-    pub fn reset(&self) {
+    ///
+    /// What strangers wrote is forgotten too: call it between tasks, never within one.
+    pub fn danger_reset(&self) {
         *self.write() = State::default();
     }
 
@@ -384,7 +386,7 @@ mod tests {
         let label = ledger.record_output(CallId(0), &send, &"sent to eve", &tainted);
         assert_eq!(label.trust(), Trust::Untrusted);
         assert!(matches!(ledger.read().provenance("eve"), Provenance::Untrusted(_)));
-        ledger.reset();
+        ledger.danger_reset();
         let label = ledger.record_output(CallId(1), &send, &"sent to eve", &Label::default());
         assert_eq!(label.trust(), Trust::Trusted);
     }
@@ -411,9 +413,14 @@ mod tests {
             &Label::default(),
         );
         let seen = ledger.read();
-        let (range, source) = seen.credential("it is 47-11!").expect("found");
-        assert_eq!((range, source), (6..11, Source::Call(CallId(3), Name::from_static("card"))));
-        assert!(seen.credential("Ann 4712").is_none());
+        let find = |text: &str| {
+            let mut all = Vec::new();
+            seen.credentials(text, |range, source| all.push((range, source)));
+            all
+        };
+        let card = Source::Call(CallId(3), Name::from_static("card"));
+        assert_eq!(find("it is 47-11, yes 4711"), [(6..11, card.clone()), (17..21, card)]);
+        assert!(find("Ann 4712").is_empty());
     }
 
     #[test]

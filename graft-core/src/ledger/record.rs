@@ -100,7 +100,9 @@ impl Labels<'_> {
             return; // the names of a record's own fields are the tool's, not data
         }
         let rule = record.and_then(|at| self.rule(steps[at]));
-        let trust = rule.unwrap_or(self.tool.trust);
+        // Text where fields were promised could be any of them.
+        let whole = if steps.is_empty() { self.least() } else { self.tool.trust };
+        let trust = rule.unwrap_or(whole);
         let credential = steps.iter().any(|&(_, segment)| {
             segment.name().is_some_and(|name| self.tool.credentials.iter().any(|field| field == name))
         });
@@ -117,6 +119,11 @@ impl Labels<'_> {
                 with_text(leaf, |text| emit_text(text));
             }
         }
+    }
+
+    /// The least trust of the tool and its fields.
+    fn least(&self) -> OutputTrust {
+        self.tool.fields.values().copied().fold(self.tool.trust, Ord::max)
     }
 
     /// What the record's rules or the field's label say.

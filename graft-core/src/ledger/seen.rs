@@ -56,26 +56,36 @@ impl Seen<'_> {
             || self.state.secret_overflow.is_some()
     }
 
-    /// Who named this value. URLs and hosts are compared by host, numbers as numbers, all else as whole
-    /// words with their punctuation.
+    /// Who named this value: numbers are compared as numbers, all else as whole words with their punctuation.
     pub fn provenance(&self, value: &str) -> Provenance {
-        let value = value.trim().trim_start_matches('#').trim_matches(['\'', '"']);
+        let value = bare(value);
+        self.look_up(value, &Value::new(&self.ledger.key, value), value.contains('@'))
+    }
+
+    /// Who named this destination: as [`Seen::provenance`], but a web address is compared by its host, and
+    /// its port if it names one.
+    pub fn provenance_by_host(&self, value: &str) -> Provenance {
+        let value = bare(value);
+        match host(value) {
+            Some(host) => self.look_up(value, &Value::host(&self.ledger.key, host), true),
+            None => self.provenance(value),
+        }
+    }
+
+    fn look_up(&self, value: &str, whole: &Value, loose: bool) -> Provenance {
         if self.ledger.is_own(value) {
             return Provenance::Trusted(None);
         }
-        let host = host(value);
-        let whole = Value::new(&self.ledger.key, host.unwrap_or(value));
         if whole.is_empty() {
             return Provenance::Trusted(None);
         }
-        let loose = host.is_some() || value.contains('@');
         // A value whose look-up was cut short is not vouched for.
         for (class, loose_end) in [(Class::Spoken, loose), (Class::Trusted, false)] {
-            if let Found::At(index) = self.state.values.find(&whole, loose_end, class) {
+            if let Found::At(index) = self.state.values.find(whole, loose_end, class) {
                 return Provenance::Trusted(Some(self.state.source_of(index)));
             }
         }
-        match self.state.values.find(&whole, false, Class::Untrusted) {
+        match self.state.values.find(whole, false, Class::Untrusted) {
             Found::At(index) => Provenance::Untrusted(self.state.source_of(index)),
             Found::Undecided => Provenance::Untrusted(Source::Unknown),
             Found::Nowhere => match self.state.overflow {
@@ -108,18 +118,22 @@ impl Seen<'_> {
         });
     }
 
-    /// The first whole value of a credential field that stands anywhere in `text`, however it is spaced.
-    pub fn credential(&self, text: &str) -> Option<(Range<usize>, Source)> {
+    /// Calls `found` with each whole value of a credential field that stands anywhere in `text`, however it
+    /// is spaced: values of 4 to 40 folded bytes, since longer ones are found as spans.
+    pub fn credentials(&self, text: &str, mut found: impl FnMut(Range<usize>, Source)) {
         if self.state.credentials.is_empty() {
-            return None;
+            return;
         }
         let folded = span_fold(text);
-        self.state.credentials.iter().find_map(|(&len, known)| {
-            let source = |window: &[u8]| known.get(&self.ledger.key.text(DOMAIN_CREDENTIAL, window));
-            let (at, source) =
-                folded.windows(len).enumerate().find_map(|(at, window)| Some((at, source(window)?)))?;
-            Some((bytes_of(text, &span_offsets(text), at..at + len), self.state.source_of(*source)))
-        })
+        let offsets = OnceCell::new();
+        for (&len, known) in &self.state.credentials {
+            for (at, window) in folded.windows(len).enumerate() {
+                if let Some(&source) = known.get(&self.ledger.key.text(DOMAIN_CREDENTIAL, window)) {
+                    let offsets = offsets.get_or_init(|| span_offsets(text));
+                    found(bytes_of(text, offsets, at..at + len), self.state.source_of(source));
+                }
+            }
+        }
     }
 
     /// Whether the user or the operator said this text, with all its letters and digits in order.
@@ -145,6 +159,11 @@ impl Seen<'_> {
             !stem.is_empty() && self.state.stems.contains(&self.ledger.key.text(DOMAIN_STEM, stem.as_bytes()))
         })
     }
+}
+
+/// The value without what people put around one.
+fn bare(value: &str) -> &str {
+    value.trim().trim_start_matches('#').trim_matches(['\'', '"'])
 }
 
 fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Range<usize> {

@@ -6,19 +6,21 @@
 use super::fold::{Kind, Token, tokens};
 use super::hash::{KeyedMap, LedgerKey};
 
-/// The hash in the upper bits; the kind and the space before it in the lower four.
+/// The hash in the upper bits; in the lower six the kind, the space before it and a capital letter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct TokenHash(u64);
 
-const SPACED: u64 = 1 << 3;
-const KIND: u64 = 0b111;
+const CAPITAL: u64 = 1 << 5;
+const SPACED: u64 = 1 << 4;
+const KIND: u64 = 0b1111;
 const DOMAIN: u64 = 0x0074_6f6b_656e;
 
 impl TokenHash {
     fn new(key: &LedgerKey, token: &Token<'_>) -> Self {
         let spaced = if token.spaced { SPACED } else { 0 };
+        let capital = if token.capital { CAPITAL } else { 0 };
         let hash = key.text(DOMAIN, token.text.as_bytes());
-        Self(hash & !(KIND | SPACED) | token.kind as u64 | spaced)
+        Self(hash & !(KIND | SPACED | CAPITAL) | token.kind as u64 | spaced | capital)
     }
 
     const END: Self = Self(Kind::End as u64);
@@ -31,8 +33,18 @@ impl TokenHash {
         self.0 & SPACED != 0
     }
 
+    /// What it says, whatever stands before it.
     fn unspaced(self) -> u64 {
-        self.0 & !SPACED
+        self.0 & !(SPACED | CAPITAL)
+    }
+
+    /// The same with the space before it.
+    fn spelled(self) -> u64 {
+        self.0 & !CAPITAL
+    }
+
+    fn is_capital(self) -> bool {
+        self.0 & CAPITAL != 0
     }
 
     fn is_wordlike(self) -> bool {
@@ -81,6 +93,8 @@ pub(super) struct ValueIndex {
 pub(super) struct Value {
     tokens: Vec<TokenHash>,
     is_number: bool,
+    is_host: bool,
+    is_address: bool,
 }
 
 impl Value {
@@ -88,7 +102,12 @@ impl Value {
         let mut all = Vec::new();
         tokens(text, |token| all.push(TokenHash::new(key, &token)));
         let is_number = all.len() == 1 && all[0].is(Kind::Number);
-        Self { tokens: all, is_number }
+        Self { tokens: all, is_number, is_host: false, is_address: text.contains('@') }
+    }
+
+    /// A host: a path may stand behind it, and a scheme before.
+    pub(super) fn host(key: &LedgerKey, text: &str) -> Self {
+        Self { is_host: true, ..Self::new(key, text) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -159,7 +178,11 @@ impl ValueIndex {
         let end = start + value.tokens.len();
         let Some(span) = self.occurrences.get(start..end) else { return false };
         let same = span.iter().zip(&value.tokens).enumerate().all(|(i, (there, here))| {
-            if i == 0 { there.token.unspaced() == here.unspaced() } else { there.token == *here }
+            if i == 0 {
+                there.token.unspaced() == here.unspaced()
+            } else {
+                there.token.spelled() == here.spelled()
+            }
         });
         same && self.opens(value, start) && self.closes(value, end, loose_end)
     }
@@ -169,12 +192,12 @@ impl ValueIndex {
         let token = |at: Option<usize>| at.and_then(|at| self.occurrences.get(at)).map(|o| o.token);
         let first = self.occurrences[start].token;
         let Some(before) = token(start.checked_sub(1)).filter(|_| !first.is_spaced()) else { return true };
-        if before.is(Kind::Dot) {
-            let tight =
-                !before.is_spaced() && token(start.checked_sub(2)).is_some_and(TokenHash::is_wordlike);
-            return !(tight || value.is_number);
+        let is_led = !before.is_spaced() && token(start.checked_sub(2)).is_some_and(TokenHash::is_wordlike);
+        match () {
+            () if before.is(Kind::Dot) => !(is_led || value.is_number),
+            () if before.is(Kind::Atext) => !(is_led && value.is_address),
+            () => !(before.is_wordlike() || before.is(Kind::Binder) || value.is_bound_by(before)),
         }
-        !(before.is_wordlike() || before.is(Kind::Binder) || value.is_number && before.is(Kind::Slash))
     }
 
     /// Whether nothing from `end` on makes it a part of a longer one.
@@ -182,9 +205,17 @@ impl ValueIndex {
         let token = |at: usize| self.occurrences.get(at).map(|o| o.token);
         let Some(after) = token(end).filter(|token| !token.is_spaced()) else { return true };
         if after.is(Kind::Dot) {
-            return loose_end || !token(end + 1).is_some_and(|next| !next.is_spaced() && next.is_wordlike());
+            let next = token(end + 1).filter(|next| !next.is_spaced() && next.is_wordlike());
+            return next.is_none_or(|next| loose_end && next.is_capital());
         }
-        !(after.is_wordlike() || after.is(Kind::Binder) || value.is_number && after.is(Kind::Slash))
+        !(after.is_wordlike() || after.is(Kind::Binder) || value.is_bound_by(after))
+    }
+}
+
+impl Value {
+    /// Whether `mark` beside the value makes it a part of a path or a time.
+    fn is_bound_by(&self, mark: TokenHash) -> bool {
+        mark.is(Kind::Slash) && !self.is_host || mark.is(Kind::Colon) && self.is_number
     }
 }
 
@@ -216,6 +247,24 @@ mod tests {
         assert!(!said("www.x.com.evil.org", "www.x.com"));
         assert!(!said("evil.www.x.com", "www.x.com"));
         assert!(!said("fred@x.com", "fred"));
+        for longer in ["ann+bob@example.com", "o'bob@example.com", "bob@example.com.Au", "x/bob@example.com"]
+        {
+            assert!(!said(longer, "bob@example.com"), "{longer}");
+        }
+        assert!(said("'bob@example.com' or <bob@example.com>", "bob@example.com"));
+        assert!(
+            !said("backup/old", "backup") && !said("10.0.0.1", "10.0.0") && !said("10.0.0.1", "10.0.0.10")
+        );
+    }
+
+    #[test]
+    fn a_full_stop_that_runs_into_a_sentence_ends_a_value_and_one_in_a_longer_name_does_not() {
+        let mut index = ValueIndex::default();
+        index.record(&key(), "see www.x.com.They say. Mail ann@acme.com.au or www.y.com.", 0, Class::Spoken);
+        let said =
+            |value| matches!(index.find(&Value::new(&key(), value), true, Class::Spoken), Found::At(_));
+        assert!(said("www.x.com") && said("www.y.com") && said("ann@acme.com.au"));
+        assert!(!said("ann@acme.com") && !said("www.x"));
     }
 
     #[test]
@@ -240,7 +289,7 @@ mod tests {
         let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let (text, value) = (squeeze(text), squeeze(value));
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
-        let touches = |c: Option<char>| c.is_some_and(|c| is_word(c) || c == '@' || c == '-');
+        let touches = |c: Option<char>| c.is_some_and(|c| is_word(c) || "@-/".contains(c));
         text.char_indices().filter(|&(at, _)| text[at..].starts_with(&value)).any(|(at, _)| {
             let mut before = text[..at].chars().rev();
             let mut after = text[at + value.len()..].chars();

@@ -86,7 +86,12 @@ fn reason(evidence: &Evidence) -> String {
             "the run read more than its ledger holds, and {arg} may come from {source}: raise the ledger's limit to know"
         ),
         "carried-span" => format!("{arg} repeats text from {source}, which a stranger may have written"),
-        "strangers-link" => format!("{arg} passes on a link that only {source} named"),
+        "strangers-link" => format!("{arg} passes on a link that stood only in {source}"),
+        "too-many-links" => format!("{arg} has more links than are looked up"),
+        "host-label" if evidence.signal == Signal::SecretToSink => {
+            "the application labelled the arguments as secret, and this call reaches outside".to_owned()
+        }
+        "host-label" => "the application labelled the arguments as untrusted".to_owned(),
         "secret-span" => format!("{arg} repeats secret text from {source}"),
         "credential-value" => format!("{arg} holds a credential from {source}"),
         "user-typed" => format!("{arg} repeats secret text that the user typed for this destination"),
@@ -124,8 +129,11 @@ fn source(source: &Source) -> String {
 
 /// The rule words of each signal, for the documentation's table and its test.
 pub const RULES: [(Signal, &[&str]); 6] = [
-    (Signal::UntrustedToSink, &["carried-span", "strangers-link", "ledger-full"]),
-    (Signal::SecretToSink, &["secret-span", "credential-value", "user-typed", "ledger-full"]),
+    (
+        Signal::UntrustedToSink,
+        &["carried-span", "strangers-link", "too-many-links", "ledger-full", "host-label"],
+    ),
+    (Signal::SecretToSink, &["secret-span", "credential-value", "user-typed", "ledger-full", "host-label"]),
     (Signal::UntrustedAuthority, &["strangers-value", "strangers-span", "unknown-value", "ledger-full"]),
     (Signal::UnrequestedEffect, &["not-asked-for"]),
     (Signal::LethalTrifecta, &["untrusted-and-private"]),

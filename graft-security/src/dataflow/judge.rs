@@ -1,5 +1,6 @@
 //! One call against what its run has seen.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use graft_core::ledger::SPAN_AUTHORITY;
@@ -29,13 +30,15 @@ impl DataFlowPolicy {
     /// As [`DataFlowPolicy::evaluate`], with the label of the arguments. Only sinks get a verdict; secret
     /// text is found in the arguments of every call, since a channel may have to refuse it.
     pub fn assess(&self, ledger: &TaintLedger, call: &Call<'_>) -> Assessment {
+        let is_labelled =
+            |judge: &Judge<'_>| judge.leaves_process && call.label().sensitivity() == Sensitivity::Secret;
         let clean = Assessment { verdict: Verdict::ALLOW, label: Label::bottom() };
         if self.mode() == DataFlowMode::Off {
             return clean;
         }
         let seen = ledger.read();
         let mut judge = Judge::new(self, call, &seen);
-        if !judge.strangers && !judge.secrets {
+        if !judge.strangers && !judge.secrets && !is_labelled(&judge) {
             return clean;
         }
         judge.walk();
@@ -43,6 +46,12 @@ impl DataFlowPolicy {
         judge.conclude()
     }
 }
+
+/// The most pieces of evidence of one verdict, one for each signal beside.
+const MAX_EVIDENCE: usize = 64;
+
+/// The most different links of one argument that are looked up; more are a doubt.
+const MAX_LINKS: usize = 256;
 
 /// How much a piece of evidence weighs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +88,7 @@ impl<'a> Judge<'a> {
             policy,
             call,
             seen,
-            strangers: tool.is_sink() && seen.untrusted(),
+            strangers: tool.is_sink() && (seen.untrusted() || call.label().trust() == Trust::Untrusted),
             secrets: seen.secrets(),
             leaves_process: tool.exfil != Exfil::None || tool.effect == Effect::ExternalStateful,
             has_args: false,
@@ -94,13 +103,19 @@ impl<'a> Judge<'a> {
     fn walk(&mut self) {
         let args = self.call.args;
         args.visit(&Path::ROOT, &mut |path, leaf| {
-            let Some(arg) = path.first().and_then(Segment::name) else { return };
-            let is_arg_name = path.split_last().is_some_and(|(parent, _)| parent.split_last().is_none());
-            if matches!(leaf, Leaf::Key(_)) && is_arg_name {
+            let tool = self.call.tool;
+            let arg = path.first().and_then(Segment::name);
+            let is_arg_name =
+                matches!(leaf, Leaf::Key(name) if path.depth() == 1 && tool.args.contains_key(name));
+            if is_arg_name {
                 return;
             }
             self.has_args = true;
-            let role = self.call.tool.role(arg);
+            // What has no name could be any argument.
+            let unnamed = if tool.args.is_empty() { Role::Content } else { Role::Destination };
+            let role = arg.map_or(unnamed, |arg| tool.role(arg));
+            // The name of an argument that no label knows is the model's own text.
+            let role = if matches!(leaf, Leaf::Key(_)) && path.depth() == 1 { Role::Content } else { role };
             as_text(leaf, |text, is_value| {
                 if self.strangers {
                     self.integrity(path, role, text, is_value);
@@ -131,15 +146,38 @@ impl<'a> Judge<'a> {
             self.add(weight, Signal::UntrustedToSink, "carried-span", path, range, source);
         }
         if role == Role::Content && self.call.tool.exfil != Exfil::None {
-            links(text, |range| {
-                let (weight, rule, source) = match self.seen.provenance(&text[range.clone()]) {
-                    Provenance::Untrusted(source) => (Weight::Stop, "strangers-link", source),
-                    Provenance::Overflow(source) => (Weight::Doubt, "ledger-full", source),
-                    Provenance::Trusted(_) | Provenance::Unknown => return,
-                };
-                let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
-                self.add(on.then_some(weight), Signal::UntrustedToSink, rule, path, range, source);
-            });
+            self.links(path, text);
+        }
+    }
+
+    /// A link that only strangers named may not be passed on.
+    fn links(&mut self, path: &Path<'_>, text: &str) {
+        let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
+        let mut known: HashMap<&str, Provenance> = HashMap::new();
+        links(text, |range| {
+            if known.len() > MAX_LINKS {
+                return;
+            }
+            let provenance = known
+                .entry(&text[range.clone()])
+                .or_insert_with_key(|link| self.seen.provenance_by_host(link));
+            let (weight, rule, source) = match provenance {
+                Provenance::Untrusted(source) => (Weight::Stop, "strangers-link", source.clone()),
+                Provenance::Overflow(source) => (Weight::Doubt, "ledger-full", source.clone()),
+                Provenance::Trusted(_) | Provenance::Unknown => return,
+            };
+            self.add(on.then_some(weight), Signal::UntrustedToSink, rule, path, range, source);
+        });
+        if known.len() > MAX_LINKS {
+            let (whole, source) = (0..text.len(), Source::Unknown);
+            self.add(
+                on.then_some(Weight::Doubt),
+                Signal::UntrustedToSink,
+                "too-many-links",
+                path,
+                whole,
+                source,
+            );
         }
     }
 
@@ -147,7 +185,11 @@ impl<'a> Judge<'a> {
         let stop = self.weight_of(Signal::UntrustedAuthority);
         let doubt = stop.map(|weight| weight.min(Weight::Doubt));
         let whole = 0..text.len();
-        let (weight, rule, range, source) = match self.seen.provenance(text) {
+        let provenance = match role {
+            Role::Destination => self.seen.provenance_by_host(text),
+            _ => self.seen.provenance(text),
+        };
+        let (weight, rule, range, source) = match provenance {
             Provenance::Trusted(_) => return,
             Provenance::Untrusted(source) => (stop, "strangers-value", whole, source),
             // A key may be the tool's own name for a part of its argument, which nobody has to vouch for.
@@ -189,7 +231,7 @@ impl<'a> Judge<'a> {
         self.seen.carried(Carried::Secret, text, false, |range, source| {
             spans.push((range, source, "secret-span"))
         });
-        spans.extend(self.seen.credential(text).map(|(range, source)| (range, source, "credential-value")));
+        self.seen.credentials(text, |range, source| spans.push((range, source, "credential-value")));
         if let (true, Some(source)) = (text.len() >= SPAN_AUTHORITY, self.seen.secret_overflow()) {
             self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
             let doubt = self.secret_weight().map(|weight| weight.min(Weight::Doubt));
@@ -206,7 +248,7 @@ impl<'a> Judge<'a> {
     /// and nothing else: telling a receiver its own address gives nothing away. A URL is matched by host
     /// alone, so its path could hold anything.
     fn address(&mut self, text: &str) -> bool {
-        let provenance = self.seen.provenance(text);
+        let provenance = self.seen.provenance_by_host(text);
         let typed = provenance == Provenance::Trusted(Some(Source::Prompt));
         self.destinations_typed = Some(self.destinations_typed.unwrap_or(true) && typed);
         !text.contains(['/', '?', '#']) && matches!(provenance, Provenance::Trusted(_))
@@ -236,8 +278,17 @@ impl<'a> Judge<'a> {
                 self.leak(evidence);
             }
         }
+        let label = self.call.label();
+        if self.leaves_process && label.sensitivity() == Sensitivity::Secret {
+            let weight = self.secret_weight();
+            self.add(weight, Signal::SecretToSink, "host-label", &Path::ROOT, 0..0, Source::Unknown);
+        }
         if !self.strangers {
             return;
+        }
+        if label.trust() == Trust::Untrusted {
+            let weight = self.weight_of(Signal::UntrustedToSink);
+            self.add(weight, Signal::UntrustedToSink, "host-label", &Path::ROOT, 0..0, Source::Unknown);
         }
         let call = |judge: &mut Self, signal, rule| {
             let weight = judge.weight_of(signal);
@@ -301,7 +352,11 @@ impl<'a> Judge<'a> {
     fn push(&mut self, weight: Option<Weight>, evidence: Evidence) {
         if weight.is_some() {
             self.weight = self.weight.max(weight);
-            self.evidence.push(evidence);
+            // Past the bound the weight still counts, and the signal is in the list already or joins it.
+            let is_new = !self.evidence.iter().any(|other| other.signal == evidence.signal);
+            if is_new || self.evidence.len() < MAX_EVIDENCE {
+                self.evidence.push(evidence);
+            }
         }
     }
 
@@ -313,7 +368,7 @@ impl<'a> Judge<'a> {
         range: Range<usize>,
         source: Source,
     ) -> Evidence {
-        let arg = path.without_keys(|name| self.call.tool.args.contains_key(name) || is_word(name));
+        let arg = path.without_keys(|name| self.call.tool.args.contains_key(name));
         Evidence { signal, rule, arg, range, source, views: Vec::new() }
     }
 
@@ -337,11 +392,6 @@ fn as_text(leaf: Leaf<'_>, f: impl FnOnce(&str, bool)) {
         Leaf::Bytes(bytes) => f(&String::from_utf8_lossy(bytes), true),
         Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => {}
     }
-}
-
-/// A plain word, as parameters are named: what a model calls an argument that no label names.
-fn is_word(name: &str) -> bool {
-    name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Long text is followed by its spans; only a short one is worth a look-up as a whole.

@@ -13,12 +13,16 @@ use crate::{CloseReason, Closed, Limits};
 pub struct ServerSession<T> {
     link: Link,
     calls: HashMap<u64, Active<T>>,
+    /// Bytes of the arguments of active calls.
+    bytes: usize,
     /// No call number below it comes again.
     next: u64,
 }
 
 struct Active<T> {
     trace: TraceId,
+    /// Bytes of its arguments.
+    bytes: usize,
     attached: Option<T>,
 }
 
@@ -37,7 +41,7 @@ pub enum ServerEvent<T> {
 impl<T> ServerSession<T> {
     /// A session that is about to say hello.
     pub fn new(limits: Limits) -> Self {
-        Self { link: Link::new(limits), calls: HashMap::new(), next: 0 }
+        Self { link: Link::new(limits), calls: HashMap::new(), bytes: 0, next: 0 }
     }
 
     /// Takes the frame at the front of `input`, if it is whole, and says what it meant. Call it until it
@@ -80,11 +84,15 @@ impl<T> ServerSession<T> {
             return Err(self.close(Closed::by_us(CloseReason::CallNumberReused)));
         }
         self.next = number + 1;
-        if self.calls.len() >= self.link.limits().max_in_flight() as usize {
+        let bytes = request.body.len();
+        let limits = self.link.limits();
+        let is_full = self.calls.len() >= limits.max_in_flight() as usize;
+        if is_full || self.bytes.saturating_add(bytes) > limits.max_arguments() {
             FaultFrame { number, code: FaultCode::LimitExceeded.number(), trace }.print(self.link.out());
             return Ok(None);
         }
-        self.calls.insert(number, Active { trace, attached: None });
+        self.bytes += bytes;
+        self.calls.insert(number, Active { trace, bytes, attached: None });
         request.label = request.label.join(&Label::default());
         Ok(Some(request))
     }
@@ -105,22 +113,29 @@ impl<T> ServerSession<T> {
         let longest = self.link.peer_frame().min(self.link.limits().max_frame() as usize);
         if frame.length() > longest {
             self.fault(number, FaultCode::LimitExceeded);
-        } else if self.calls.remove(&number).is_some() {
+        } else if self.take(number).is_some() {
             self.link.push(frame.numbered(number));
         }
     }
 
     /// Answers a call with a fault, and gives back what was attached; `None` if the call had ended.
     pub fn fault(&mut self, number: u64, code: FaultCode) -> Option<Option<T>> {
-        let Active { trace, attached } = self.calls.remove(&number)?;
+        let Active { trace, attached, .. } = self.take(number)?;
         FaultFrame { number, code: code.number(), trace }.print(self.link.out());
         Some(attached)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Active<T>> {
+        let active = self.calls.remove(&number)?;
+        self.bytes -= active.bytes;
+        Some(active)
     }
 
     /// Ends the session, queues the goodbye and drops what is attached. The first end stays and is returned.
     pub fn close(&mut self, closed: Closed) -> Closed {
         let closed = self.link.close(closed);
         self.calls.clear();
+        self.bytes = 0;
         closed
     }
 

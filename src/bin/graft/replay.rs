@@ -71,6 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut report = Report::default();
     let mut ids = HashSet::new();
     let mut unknown_fields = 0;
+    let mut unknown_tools = 0;
     let clock = SystemClock::new();
     let mut progress = Progress::new();
     for path in &args.runs {
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             unknown_fields += run.unknown_fields;
             let registry = registries.of(path, &run, runs.line())?;
             let replayed = replay(&run.input, &ReplayOptions { policy: &policy, registry, clock: &clock });
+            unknown_tools += replayed.unknown_tools;
             report.add(&replayed, &run.scoring);
             if let Some(verdicts) = &mut verdicts {
                 for judged in &replayed.judged {
@@ -103,6 +105,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if unknown_fields > 0 {
         let what = if unknown_fields == 1 { "field of the runs is" } else { "fields of the runs are" };
         output::note(&format!("{unknown_fields} {what} not of this format and ignored"));
+    }
+    if unknown_tools > 0 {
+        let what = if unknown_tools == 1 { "call was" } else { "calls were" };
+        output::note(&format!("{unknown_tools} {what} of a tool that the registry lacks, and not judged"));
     }
     match args.format {
         Format::Json => output::print(report.to_json())?,
@@ -217,6 +223,9 @@ fn rendered(report: &Report, mode: DataFlowMode) -> String {
     };
     rows.extend(report.suites().map(row));
     rows.push(row(report.total()));
+    if mode == DataFlowMode::Off {
+        return format!("{}\nmode off: nothing was judged", table::render(&rows));
+    }
     format!(
         "{}\nmode {}; a judgement took {:.1} µs at the median, {:.1} µs at the 99th percentile",
         table::render(&rows),

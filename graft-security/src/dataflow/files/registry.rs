@@ -104,7 +104,8 @@ fn entry(name: &str, value: Value) -> Result<Entry, String> {
     // For people and for models; no policy reads them.
     object.text("description")?;
     object.text("why")?;
-    let has_params = object.take("params").is_none_or(|params| !lists_none(&params));
+    let params = object.take("params");
+    let has_params = params.as_ref().is_none_or(|params| !lists_none(params));
     if let Some(trust) = object.word("trust", TRUSTS)? {
         tool.trust = trust;
     }
@@ -134,6 +135,15 @@ fn entry(name: &str, value: Value) -> Result<Entry, String> {
     tool.records =
         records.map(|(i, value)| record(value, &format!("{path}[{i}]"))).collect::<Result<_, _>>()?;
     object.finish()?;
+    if let Some(Value::Object(schema)) = &params
+        && let Some(Value::Object(properties)) = schema.get("properties")
+        && !tool.args.is_empty()
+    {
+        // A parameter without a role is content; listed, its name is known as a name.
+        for name in properties.keys() {
+            tool.args.entry(name.clone()).or_default();
+        }
+    }
     let unlabelled = has_params && tool.is_sink() && tool.args.is_empty();
     Ok(Entry { tool, unlabelled })
 }

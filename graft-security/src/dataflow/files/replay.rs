@@ -32,6 +32,8 @@ pub struct Replayed {
     pub judged: Vec<Judged>,
     /// Calls that a refusal made pointless.
     pub moot: Vec<u64>,
+    /// How many calls were of a tool that the registry lacks.
+    pub unknown_tools: usize,
 }
 
 /// What a replay needs beside the run.
@@ -66,7 +68,10 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
                 replayed.moot.push(*n);
             }
             RunEvent::Call { n, tool: name, args, .. } => {
-                let Some(tool) = registry.tool(name) else { continue };
+                let Some(tool) = registry.tool(name) else {
+                    replayed.unknown_tools += 1;
+                    continue;
+                };
                 let meta = Metadata::new(RunId([0; 16]), CallId(*n));
                 let start = clock.monotonic();
                 let assessment = policy.assess(&ledger, &Call::from_json(tool, &meta, args));

@@ -1,6 +1,6 @@
 //! Recorded runs: one JSON object a line.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, Read};
 
 use serde_json::Value;
@@ -89,13 +89,13 @@ pub struct Scoring {
     /// Whether nobody attacks in it.
     pub benign: Option<bool>,
     /// Who wanted each call, by its number.
-    pub drivers: Vec<(u64, Driver)>,
+    pub drivers: BTreeMap<u64, Driver>,
 }
 
 impl Scoring {
     /// Who wanted call `n`, where the file says so.
     pub fn driver(&self, n: u64) -> Option<Driver> {
-        self.drivers.iter().find(|(call, _)| *call == n).map(|(_, driver)| *driver)
+        self.drivers.get(&n).copied()
     }
 }
 
@@ -170,6 +170,9 @@ fn run(line: &[u8]) -> Result<Run, String> {
     let mut top = Object::new(parse(line)?, "")?;
     version(&mut top)?;
     let id = top.need_text("id")?;
+    if id.is_empty() {
+        return Err("`id` is empty; each run has its own".to_owned());
+    }
     let user_prompt = top.need_text("user_prompt")?;
     let system = top.text("system")?;
     let registry = top.text("registry")?;
@@ -223,7 +226,7 @@ const SCORING_FIELDS: [&str; 11] = [
 #[derive(Default)]
 struct Events {
     events: Vec<RunEvent>,
-    drivers: Vec<(u64, Driver)>,
+    drivers: BTreeMap<u64, Driver>,
     calls: HashSet<u64>,
     returned: HashSet<u64>,
     unknown: usize,
@@ -254,8 +257,8 @@ impl Events {
         let args = Value::Object(event.members("args")?);
         let moot_if_blocked = event.number("moot_if_blocked")?;
         match event.take("driven_by").as_ref().and_then(Value::as_str) {
-            Some("user") => self.drivers.push((n, Driver::User)),
-            Some("attacker") => self.drivers.push((n, Driver::Attacker)),
+            Some("user") => drop(self.drivers.insert(n, Driver::User)),
+            Some("attacker") => drop(self.drivers.insert(n, Driver::Attacker)),
             _ => {}
         }
         self.events.push(RunEvent::Call { n, tool, args, moot_if_blocked });
