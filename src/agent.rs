@@ -7,6 +7,8 @@ use graft_core::{
     Action, CallRecorder, Caller, Channel, Clock, DeadlineCheck, Ending, Event, Interceptor, LedgerKey, Name,
     Receipt, RecordError, Recorder, RunId, Seq, Speaker, TaintLedger,
 };
+#[cfg(feature = "files")]
+use graft_security::dataflow::files::{TraceError, TraceRun, TraceWriter};
 use graft_security::dataflow::{DataFlowGate, DataFlowMode, DataFlowPolicy, SignalCounts};
 
 use crate::SystemClock;
@@ -23,6 +25,8 @@ pub struct AgentBuilder {
     ledger_limit: usize,
     interceptors: Vec<Arc<dyn Interceptor>>,
     measure: bool,
+    #[cfg(feature = "files")]
+    traces: Option<Arc<TraceWriter>>,
 }
 
 impl AgentBuilder {
@@ -76,6 +80,14 @@ impl AgentBuilder {
         self
     }
 
+    /// Writes each run, **with its arguments and results**, in the format that `graft replay` reads, so that a
+    /// policy can be tried on it later. The line is written at the run's end.
+    #[cfg(feature = "files")]
+    #[must_use]
+    pub fn danger_trace_writer(self, traces: Arc<TraceWriter>) -> Self {
+        Self { traces: Some(traces), ..self }
+    }
+
     /// Keeps what each judgement cost, for [`Agent::judgements`]. Reads the clock twice for each call.
     #[must_use]
     pub fn measure_judgements(self) -> Self {
@@ -112,6 +124,8 @@ impl Agent {
             ledger_limit: graft_core::ledger::DEFAULT_LIMIT,
             interceptors: Vec::new(),
             measure: false,
+            #[cfg(feature = "files")]
+            traces: None,
         }
     }
 
@@ -154,8 +168,20 @@ impl Agent {
             .with_own_ids(&set.own_ids);
         ledger.record_trusted(Speaker::User, prompt);
         let ledger = Arc::new(ledger);
-        let caller = self.caller(&ledger, RunId(id));
-        let run = Run { agent: self.clone(), ledger, caller, ended: false };
+        #[cfg(feature = "files")]
+        let trace = self.set.traces.as_ref().map(|traces| traces.begin(RunId(id), prompt));
+        let mut interceptors = self.interceptors(&ledger);
+        #[cfg(feature = "files")]
+        interceptors.splice(0..0, trace.iter().map(|trace| trace.clone() as Arc<dyn Interceptor>));
+        let caller = self.caller(interceptors, RunId(id));
+        let run = Run {
+            agent: self.clone(),
+            ledger,
+            caller,
+            ended: false,
+            #[cfg(feature = "files")]
+            trace,
+        };
         run.record(Action::RunBegin, |event| {
             event.code = Some(match self.policy.mode() {
                 DataFlowMode::Off => Name::from_static("dataflow:off"),
@@ -167,10 +193,9 @@ impl Agent {
         Ok(run)
     }
 
-    fn caller(&self, ledger: &Arc<TaintLedger>, run: RunId) -> Caller {
+    fn caller(&self, interceptors: Vec<Arc<dyn Interceptor>>, run: RunId) -> Caller {
         let set = &self.set;
-        let caller = Caller::new(set.channel.clone(), set.clock.clone(), run)
-            .with_interceptors(self.interceptors(ledger));
+        let caller = Caller::new(set.channel.clone(), set.clock.clone(), run).with_interceptors(interceptors);
         match set.timeout {
             Some(timeout) => caller.with_timeout(timeout),
             None => caller,
@@ -212,6 +237,8 @@ pub struct Run {
     ledger: Arc<TaintLedger>,
     caller: Caller,
     ended: bool,
+    #[cfg(feature = "files")]
+    trace: Option<Arc<TraceRun>>,
 }
 
 impl Run {
@@ -253,7 +280,12 @@ impl Run {
         if std::mem::replace(&mut self.ended, true) {
             return Ok(());
         }
-        self.record(Action::RunEnd, |_| {})
+        let recorded = self.record(Action::RunEnd, |_| {});
+        #[cfg(feature = "files")]
+        if let Some(trace) = &self.trace {
+            return trace.finish().map_err(RunError::Trace).and(recorded);
+        }
+        recorded
     }
 
     fn record(&self, action: Action, fill: impl FnOnce(&mut Event)) -> Result<(), RunError> {
@@ -282,6 +314,9 @@ pub enum RunError {
     Randomness,
     /// The recorder did not keep a record.
     Record(RecordError),
+    /// The run's trace was not written.
+    #[cfg(feature = "files")]
+    Trace(TraceError),
 }
 
 impl From<RecordError> for RunError {
@@ -295,6 +330,8 @@ impl std::fmt::Display for RunError {
         match self {
             Self::Randomness => f.write_str("the operating system gives no randomness"),
             Self::Record(error) => error.fmt(f),
+            #[cfg(feature = "files")]
+            Self::Trace(error) => error.fmt(f),
         }
     }
 }

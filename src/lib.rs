@@ -47,10 +47,14 @@
 mod agent;
 mod clock;
 mod gateway;
+#[cfg(feature = "files")]
+mod traces;
 
 pub use agent::{Agent, AgentBuilder, Run, RunError};
 pub use clock::SystemClock;
 pub use gateway::Gateway;
+#[cfg(feature = "files")]
+pub use traces::danger_trace_file;
 
 pub use graft_audit::{AuditKey, AuditLog};
 pub use graft_core::{

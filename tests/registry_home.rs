@@ -7,12 +7,9 @@
 #[path = "../examples/guarded_agent/services.rs"]
 mod services;
 
-use std::collections::BTreeMap;
-
 use graft::Described;
 use graft::core::ToolMetadata;
 use graft::dataflow::files::Registry;
-use serde_json::{Value, json};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/registry_home.json");
 
@@ -26,29 +23,11 @@ fn tools() -> Vec<ToolMetadata> {
     all.into_iter().flatten().map(|method| method.tool.clone()).collect()
 }
 
-fn entry(tool: &ToolMetadata) -> Value {
-    let record =
-        |rule: &graft::core::RecordRule| json!({ "field": rule.field, "is_self": true, "trust": rule.trust });
-    json!({
-        "trust": tool.trust,
-        "sensitivity": tool.sensitivity,
-        "side_effect": tool.effect,
-        "exfil": tool.exfil,
-        "origin": tool.origin,
-        "args": tool.args,
-        "fields": tool.fields,
-        "records": tool.records.iter().map(record).collect::<Vec<_>>(),
-        "intent": tool.intent,
-    })
-}
-
 #[test]
 fn the_registry_file_says_what_the_attributes_say() {
     if std::env::var_os("GRAFT_BLESS").is_some() {
-        let tools: BTreeMap<String, Value> =
-            tools().iter().map(|tool| (tool.name.to_string(), entry(tool))).collect();
-        let own = ["me", "emma@harbor.example", "DE89370400440532013000"];
-        let registry = json!({ "version": 1, "suite": "home", "self": own, "tools": tools });
+        let own = ["me", "emma@harbor.example", "DE89370400440532013000"].map(str::to_owned);
+        let registry = Registry::from_tools(own, &tools()).to_json();
         let text = serde_json::to_string_pretty(&registry).expect("JSON") + "\n";
         std::fs::write(FILE, text).expect("the file can be written");
     }

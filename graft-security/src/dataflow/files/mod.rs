@@ -11,6 +11,7 @@ mod replay;
 mod report;
 mod run;
 mod structure;
+mod trace;
 mod yaml;
 
 pub use policy::read_policy;
@@ -18,6 +19,7 @@ pub use registry::Registry;
 pub use replay::{Judged, ReplayOptions, Replayed, replay};
 pub use report::{Report, SuiteReport, verdict_line};
 pub use run::{Driver, MAX_LINE, ResultFormat, Run, RunEvent, RunInput, Runs, Scoring};
+pub use trace::{TraceError, TraceRun, TraceWriter};
 
 /// What is wrong with a file: whose, where, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

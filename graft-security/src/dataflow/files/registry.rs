@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graft_core::ledger::MAX_STEM;
 use graft_core::{Name, Origin, RecordRule, ToolMetadata};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::FileError;
 use super::json::{Object, parse, shown, word};
@@ -52,6 +52,26 @@ impl Registry {
         Self::read(value).map_err(fail)
     }
 
+    /// The registry of these tools, for a user with these identifiers.
+    pub fn from_tools<'a>(
+        own: impl IntoIterator<Item = String>,
+        tools: impl IntoIterator<Item = &'a ToolMetadata>,
+    ) -> Self {
+        let entry = |tool: &ToolMetadata| Entry {
+            tool: tool.clone(),
+            unlabelled: tool.is_sink() && tool.args.is_empty(),
+        };
+        let tools = tools.into_iter().map(|tool| (tool.name.to_string(), entry(tool)));
+        Self { own: own.into_iter().collect(), tools: tools.collect() }
+    }
+
+    /// The registry as a file holds it. Parsing it gives the same tools, less their scopes.
+    pub fn to_json(&self) -> Value {
+        let tools: Map<String, Value> =
+            self.tools().map(|(name, tool)| (name.to_owned(), printed(tool))).collect();
+        json!({ "version": 1, "self": self.own, "tools": tools })
+    }
+
     /// The tool called `name`.
     pub fn tool(&self, name: &str) -> Option<&ToolMetadata> {
         self.tools.get(name).map(|entry| &entry.tool)
@@ -86,6 +106,28 @@ impl Registry {
         top.finish()?;
         Ok(Self { own, tools })
     }
+}
+
+fn printed(tool: &ToolMetadata) -> Value {
+    let record = |rule: &RecordRule| {
+        let mut record = json!({ "field": rule.field, "is_self": true, "trust": rule.trust });
+        if let Some(writers) = &rule.no_other_writer {
+            record["no_other_writer"] = writers.as_str().into();
+        }
+        record
+    };
+    json!({
+        "trust": tool.trust,
+        "sensitivity": tool.sensitivity,
+        "side_effect": tool.effect,
+        "exfil": tool.exfil,
+        "origin": tool.origin,
+        "args": tool.args,
+        "fields": tool.fields,
+        "records": tool.records.iter().map(record).collect::<Vec<_>>(),
+        "credentials": tool.credentials,
+        "intent": tool.intent,
+    })
 }
 
 /// Refuses a file of a later version. One without a version is of the first.
@@ -239,6 +281,15 @@ mod tests {
         assert!(complaint(&format!("{{\"tools\":{}", "[".repeat(400_000))).contains("nested"));
         assert!(Registry::parse("r.json", b"{\"suite\":\"\xff\"}").is_err());
         assert!(complaint(r#"{"tools":{"two words":{}}}"#).contains("two words"));
+    }
+
+    #[test]
+    fn a_registry_prints_as_what_it_was_parsed_from() {
+        let registry = Registry::parse("r.json", GOOD.as_bytes()).expect("parses");
+        let printed = registry.to_json().to_string();
+        let again = Registry::parse("r.json", printed.as_bytes()).expect("parses");
+        assert_eq!(again.tool("t"), registry.tool("t"));
+        assert_eq!(again.own_ids(), registry.own_ids());
     }
 
     #[test]
