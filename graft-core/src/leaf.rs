@@ -170,6 +170,20 @@ pub enum Leaf<'a> {
     Empty,
 }
 
+impl Leaf<'_> {
+    /// Calls `f` with the leaf as text, if it is one that somebody could have chosen.
+    pub fn with_text<T>(self, f: impl FnOnce(&str) -> T) -> Option<T> {
+        match self {
+            Leaf::Str(text) | Leaf::Key(text) => Some(f(text)),
+            Leaf::Int(number) => Some(f(&number.to_string())),
+            Leaf::Uint(number) => Some(f(&number.to_string())),
+            Leaf::Float(number) => Some(f(&number.to_string())),
+            Leaf::Bytes(bytes) => Some(f(&String::from_utf8_lossy(bytes))),
+            Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => None,
+        }
+    }
+}
+
 /// Takes the leaves of a value, in order.
 pub type Visit<'v> = dyn FnMut(&Path<'_>, Leaf<'_>) + 'v;
 

@@ -56,6 +56,8 @@ pub use graft_ugm_macros::Describe;
 /// CallError<E>>`, with [`Infallible`](std::convert::Infallible) for `E` where the method has no error
 /// of its own.
 ///
+/// The attributes on methods are the same one, so bring it into scope: `use graft::interface;`.
+///
 /// # On the block
 /// | key | says | unless said |
 /// | --- | --- | --- |

@@ -77,7 +77,7 @@ impl Labels<'_> {
             }
             for (number, rule) in self.tool.records.iter().enumerate() {
                 let is_last = at + 1 == steps.len();
-                if is_last && rule.field == name && with_text(leaf, self.is_own) == Some(true) {
+                if is_last && rule.field == name && leaf.with_text(self.is_own) == Some(true) {
                     self.own.insert((object, number));
                 }
                 let grant = steps.get(at + 1).map(|&(_, segment)| segment);
@@ -116,7 +116,7 @@ impl Labels<'_> {
                 text.split('\n').for_each(emit_text);
             }
             leaf => {
-                with_text(leaf, |text| emit_text(text));
+                leaf.with_text(|text| emit_text(text));
             }
         }
     }
@@ -133,17 +133,5 @@ impl Labels<'_> {
         let whole = self.tool.records.iter().enumerate().find(|&(number, _)| holds(number));
         let name = segment.name()?;
         whole.map(|(_, rule)| rule.trust).or_else(|| self.tool.fields.get(name).copied())
-    }
-}
-
-/// Calls `f` with the leaf as text, if it is one that somebody could have chosen.
-pub(super) fn with_text<T>(leaf: Leaf<'_>, f: impl FnOnce(&str) -> T) -> Option<T> {
-    match leaf {
-        Leaf::Str(text) | Leaf::Key(text) => Some(f(text)),
-        Leaf::Int(number) => Some(f(&number.to_string())),
-        Leaf::Uint(number) => Some(f(&number.to_string())),
-        Leaf::Float(number) => Some(f(&number.to_string())),
-        Leaf::Bytes(bytes) => Some(f(&String::from_utf8_lossy(bytes))),
-        Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => None,
     }
 }

@@ -116,7 +116,8 @@ impl<'a> Judge<'a> {
             let role = arg.map_or(unnamed, |arg| tool.role(arg));
             // The name of an argument that no label knows is the model's own text.
             let role = if matches!(leaf, Leaf::Key(_)) && path.depth() == 1 { Role::Content } else { role };
-            as_text(leaf, |text, is_value| {
+            let is_value = !matches!(leaf, Leaf::Key(_));
+            leaf.with_text(|text| {
                 if self.strangers {
                     self.integrity(path, role, text, is_value);
                 }
@@ -378,19 +379,6 @@ impl<'a> Judge<'a> {
 
     fn is_untrusted(&self, text: &str) -> bool {
         matches!(self.seen.provenance(text), Provenance::Untrusted(_) | Provenance::Overflow(_))
-    }
-}
-
-/// The leaf as text, and whether it is a value and not a key.
-fn as_text(leaf: Leaf<'_>, f: impl FnOnce(&str, bool)) {
-    match leaf {
-        Leaf::Str(text) => f(text, true),
-        Leaf::Key(text) => f(text, false),
-        Leaf::Int(number) => f(&number.to_string(), true),
-        Leaf::Uint(number) => f(&number.to_string(), true),
-        Leaf::Float(number) => f(&number.to_string(), true),
-        Leaf::Bytes(bytes) => f(&String::from_utf8_lossy(bytes), true),
-        Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => {}
     }
 }
 
