@@ -400,6 +400,10 @@ fn the_trifecta_is_a_finding_and_can_be_switched_off() {
     let mut bare = mail();
     bare.args.clear();
     assert_eq!(run.judge(&enforce(), &bare, &[("to", FRIEND)]).decision, Decision::Block);
+    // Without any argument nothing can leave.
+    assert_eq!(run.judge(&enforce(), &bare, &[]).decision, Decision::Allow);
+    let meta = Metadata::new(RunId([1; 16]), CallId(9));
+    assert_eq!(enforce().evaluate(&run.0, &Call::new(&bare, &meta, &())).decision, Decision::Allow);
 }
 
 #[test]

@@ -110,7 +110,6 @@ impl<'a> Judge<'a> {
             if is_arg_name {
                 return;
             }
-            self.has_args = true;
             // What has no name could be any argument.
             let unnamed = if tool.args.is_empty() { Role::Content } else { Role::Destination };
             let role = arg.map_or(unnamed, |arg| tool.role(arg));
@@ -118,6 +117,7 @@ impl<'a> Judge<'a> {
             let role = if matches!(leaf, Leaf::Key(_)) && path.depth() == 1 { Role::Content } else { role };
             let is_value = !matches!(leaf, Leaf::Key(_));
             leaf.with_text(|text| {
+                self.has_args = true;
                 if self.strangers {
                     self.integrity(path, role, text, is_value);
                 }
