@@ -96,8 +96,8 @@ impl Seen<'_> {
     }
 
     /// Calls `found` with each span of `text`, as a range of its bytes, that was carried over from a
-    /// recorded text, and that text's source. `content` asks for [`SPAN_CONTENT`] in place of
-    /// [`SPAN_AUTHORITY`].
+    /// recorded text, and that text's source. `content` asks for [`SPAN_CONTENT`](super::SPAN_CONTENT) in place of
+    /// [`SPAN_AUTHORITY`](super::SPAN_AUTHORITY).
     pub fn carried(
         &self,
         which: Carried,
