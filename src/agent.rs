@@ -170,10 +170,11 @@ impl Agent {
         let ledger = Arc::new(ledger);
         #[cfg(feature = "files")]
         let trace = self.set.traces.as_ref().map(|traces| traces.begin(RunId(id), prompt));
-        let mut interceptors = self.interceptors(&ledger);
         #[cfg(feature = "files")]
-        interceptors.splice(0..0, trace.iter().map(|trace| trace.clone() as Arc<dyn Interceptor>));
-        let caller = self.caller(interceptors, RunId(id));
+        let outermost = trace.clone().map(|trace| trace as Arc<dyn Interceptor>);
+        #[cfg(not(feature = "files"))]
+        let outermost = None;
+        let caller = self.caller(outermost, &ledger, RunId(id));
         let run = Run {
             agent: self.clone(),
             ledger,
@@ -193,8 +194,14 @@ impl Agent {
         Ok(run)
     }
 
-    fn caller(&self, interceptors: Vec<Arc<dyn Interceptor>>, run: RunId) -> Caller {
+    fn caller(
+        &self,
+        outermost: Option<Arc<dyn Interceptor>>,
+        ledger: &Arc<TaintLedger>,
+        run: RunId,
+    ) -> Caller {
         let set = &self.set;
+        let interceptors: Vec<_> = outermost.into_iter().chain(self.interceptors(ledger)).collect();
         let caller = Caller::new(set.channel.clone(), set.clock.clone(), run).with_interceptors(interceptors);
         match set.timeout {
             Some(timeout) => caller.with_timeout(timeout),
