@@ -244,6 +244,24 @@ fn a_peer_that_does_not_count_gets_a_fault_for_the_call_too_many() {
 }
 
 #[test]
+fn arguments_of_unanswered_calls_are_bounded_together_and_an_answer_makes_room() {
+    let (mut client, _) = pair(Limits::default());
+    let mut server = ServerSession::<u32>::new(Limits::default().with_max_arguments(10));
+    let mut hello = transmit(|out| ClientSession::<()>::new(Limits::default()).poll_transmit(out));
+    assert!(matches!(server.handle(&mut hello), Ok(Some(ServerEvent::Open))));
+    let first = client.request(request(&[0; 8]), 1).expect("is queued");
+    client.request(request(&[0; 8]), 2).expect("is queued");
+    let mut sent = transmit(|out| client.poll_transmit(out));
+    assert!(matches!(server.handle(&mut sent), Ok(Some(ServerEvent::Request(_)))));
+    assert!(matches!(server.handle(&mut sent), Ok(None)), "the second is over the bound");
+    assert_eq!(server.in_flight(), 1);
+    server.reply(first, reply(&[]));
+    client.request(request(&[0; 8]), 3).expect("is queued");
+    let mut sent = transmit(|out| client.poll_transmit(out));
+    assert!(matches!(server.handle(&mut sent), Ok(Some(ServerEvent::Request(_)))));
+}
+
+#[test]
 fn the_first_end_stays_and_says_goodbye_once() {
     let (mut client, mut server) = pair(Limits::default());
     client.request(request(b""), 1).expect("is queued");
