@@ -190,7 +190,7 @@ impl Origins {
 /// ```
 /// use graft_core::{Label, Origin, Sensitivity, Trust};
 /// let page = Label::untrusted(Origin::WEB_SEARCH);
-/// let balance = Label::trusted(Origin::TOOL).with_sensitivity(Sensitivity::Secret);
+/// let balance = Label::of(Origin::TOOL).with_sensitivity(Sensitivity::Secret);
 /// let both = page.join(&balance);
 /// assert_eq!(both.sensitivity(), Sensitivity::Secret);
 /// assert_eq!(both.trust(), Trust::Untrusted);
@@ -224,11 +224,6 @@ impl Label {
     pub fn of(origin: Origin) -> Self {
         let trust = origin.trust();
         Self { sensitivity: Sensitivity::Internal, trust, origins: Origins::of(origin) }
-    }
-
-    /// `internal` and trusted, if `origin` is one of the trusted ones; else as [`Label::of`].
-    pub fn trusted(origin: Origin) -> Self {
-        Self::of(origin)
     }
 
     /// `internal` and untrusted, whatever the origin.

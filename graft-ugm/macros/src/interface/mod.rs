@@ -152,7 +152,7 @@ mod tests {
                 const LIMIT: u8 = { 1 + 1 };
                 made_elsewhere!(x);
                 #[interface(effect = "pure", args(a = "query"))]
-                pub async fn find(&self, mut a: &str) -> Result<Vec<u8>, r#Error> { a = "x"; todo!("{a}") }
+                pub async fn find(&self, mut a: &str) -> Result<Vec<u8>, r#Error> { a = "x"; unreachable!("{a}") }
                 #[interface(skip)]
                 pub fn any<T>(&mut self, t: T) -> impl Iterator<Item = T> + '_ { [t].into_iter() }
                 fn not_described(self) {}
