@@ -1,15 +1,15 @@
 //! One call against what its run has seen.
 
-use std::collections::HashMap;
+mod integrity;
+mod secrecy;
+
 use std::ops::Range;
 
-use graft_core::ledger::SPAN_AUTHORITY;
 use graft_core::{
-    Call, Carried, Decision, Effect, Evidence, Exfil, Label, Leaf, Path, Provenance, Role, Seen, Segment,
-    Sensitivity, Signal, Source, TaintLedger, Trust, Verdict,
+    Call, Decision, Effect, Evidence, Exfil, Label, Leaf, Path, Role, Seen, Segment, Sensitivity, Signal,
+    Source, TaintLedger, Trust, Verdict,
 };
 
-use super::links::links;
 use super::policy::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
 
 /// A verdict, and the label that the ledger gives the arguments.
@@ -49,9 +49,6 @@ impl DataFlowPolicy {
 
 /// The most pieces of evidence of one verdict, one for each signal beside.
 const MAX_EVIDENCE: usize = 64;
-
-/// The most different links of one argument that are looked up; more are a doubt.
-const MAX_LINKS: usize = 256;
 
 /// How much a piece of evidence weighs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,159 +128,10 @@ impl<'a> Judge<'a> {
         });
     }
 
-    /// May a stranger have chosen this argument?
-    fn integrity(&mut self, path: &Path<'_>, role: Role, text: &str, is_value: bool) {
-        if role.is_authority() {
-            self.authority(path, role, text, is_value);
-            return;
-        }
-        let mut spans = Vec::new();
-        self.seen.carried(Carried::Untrusted, text, true, |range, source| spans.push((range, source)));
-        if !spans.is_empty() || is_value && is_short(text) && self.is_untrusted(text) {
-            self.taint();
-        }
-        for (range, source) in spans {
-            let weight = self.weight_of(Signal::UntrustedToSink);
-            self.add(weight, Signal::UntrustedToSink, "carried-span", path, range, source);
-        }
-        if role == Role::Content && self.call.tool.exfil != Exfil::None {
-            self.links(path, text);
-        }
-    }
-
-    /// A link that only strangers named may not be passed on.
-    fn links(&mut self, path: &Path<'_>, text: &str) {
-        let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
-        let mut known: HashMap<&str, Provenance> = HashMap::new();
-        links(text, |range| {
-            if known.len() > MAX_LINKS {
-                return;
-            }
-            let provenance = known
-                .entry(&text[range.clone()])
-                .or_insert_with_key(|link| self.seen.provenance_by_host(link));
-            let (weight, rule, source) = match provenance {
-                Provenance::Untrusted(source) => (Weight::Stop, "strangers-link", source.clone()),
-                Provenance::Overflow(source) => (Weight::Doubt, "ledger-full", source.clone()),
-                Provenance::Trusted(_) | Provenance::Unknown => return,
-            };
-            self.add(on.then_some(weight), Signal::UntrustedToSink, rule, path, range, source);
-        });
-        if known.len() > MAX_LINKS {
-            let (whole, source) = (0..text.len(), Source::Unknown);
-            self.add(
-                on.then_some(Weight::Doubt),
-                Signal::UntrustedToSink,
-                "too-many-links",
-                path,
-                whole,
-                source,
-            );
-        }
-    }
-
-    fn authority(&mut self, path: &Path<'_>, role: Role, text: &str, is_value: bool) {
-        let stop = self.weight_of(Signal::UntrustedAuthority);
-        let doubt = stop.map(|weight| weight.min(Weight::Doubt));
-        let whole = 0..text.len();
-        let provenance = match role {
-            Role::Destination => self.seen.provenance_by_host(text),
-            _ => self.seen.provenance(text),
-        };
-        let (weight, rule, range, source) = match provenance {
-            Provenance::Trusted(_) => return,
-            Provenance::Untrusted(source) => (stop, "strangers-value", whole, source),
-            // A key may be the tool's own name for a part of its argument, which nobody has to vouch for.
-            _ if !is_value => return,
-            Provenance::Overflow(source) => (doubt, "ledger-full", whole, source),
-            Provenance::Unknown => match self.first_span(text) {
-                Some((range, source)) => (stop, "strangers-span", range, source),
-                // An id that nobody named can only be wrong; an address that nobody named can be anyone's.
-                None if role == Role::Target => return,
-                None => {
-                    self.add(
-                        doubt,
-                        Signal::UntrustedAuthority,
-                        "unknown-value",
-                        path,
-                        whole,
-                        Source::Unknown,
-                    );
-                    return;
-                }
-            },
-        };
-        self.taint();
-        self.add(weight, Signal::UntrustedAuthority, rule, path, range, source);
-    }
-
-    /// The first span of an authority's length that came from strangers alone.
-    fn first_span(&self, text: &str) -> Option<(Range<usize>, Source)> {
-        let mut first = None;
-        self.seen.carried(Carried::Untrusted, text, false, |range, source| {
-            first.get_or_insert((range, source));
-        });
-        first
-    }
-
-    /// Does this argument give away a secret?
-    fn secrecy(&mut self, path: &Path<'_>, text: &str) {
-        let mut spans: Vec<(Range<usize>, Source, &'static str)> = Vec::new();
-        self.seen.carried(Carried::Secret, text, false, |range, source| {
-            spans.push((range, source, "secret-span"))
-        });
-        self.seen.credentials(text, |range, source| spans.push((range, source, "credential-value")));
-        if let (true, Some(source)) = (text.len() >= SPAN_AUTHORITY, self.seen.secret_overflow()) {
-            self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
-            let doubt = self.secret_weight().map(|weight| weight.min(Weight::Doubt));
-            self.add(doubt, Signal::SecretToSink, "ledger-full", path, 0..text.len(), source);
-        }
-        for (range, source, rule) in spans {
-            let said = self.seen.was_said(&text[range.clone()]);
-            let evidence = self.evidence(Signal::SecretToSink, rule, path, range, source);
-            if said { self.typed.push(evidence) } else { self.leak(evidence) }
-        }
-    }
-
-    /// Notes whether the user typed this destination. True if it is an address that somebody trusted named,
-    /// and nothing else: telling a receiver its own address gives nothing away. A URL is matched by host
-    /// alone, so its path could hold anything.
-    fn address(&mut self, text: &str) -> bool {
-        let provenance = self.seen.provenance_by_host(text);
-        let typed = provenance == Provenance::Trusted(Some(Source::Prompt));
-        self.destinations_typed = Some(self.destinations_typed.unwrap_or(true) && typed);
-        !text.contains(['/', '?', '#']) && matches!(provenance, Provenance::Trusted(_))
-    }
-
-    fn leak(&mut self, evidence: Evidence) {
-        self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
-        let weight = self.secret_weight();
-        self.push(weight, evidence);
-    }
-
-    /// What giving away a secret weighs: nothing where the call reaches nobody outside.
-    fn secret_weight(&self) -> Option<Weight> {
-        self.weight_of(Signal::SecretToSink).filter(|_| self.leaves_process)
-    }
-
     /// What concerns the run and not one argument.
     fn run_level(&mut self) {
-        for mut evidence in std::mem::take(&mut self.typed) {
-            if !self.leaves_process {
-                continue; // the user's own words to the user's own tool
-            }
-            if self.destinations_typed == Some(true) {
-                evidence.rule = "user-typed";
-                self.push(Some(Weight::Finding), evidence);
-            } else {
-                self.leak(evidence);
-            }
-        }
+        self.secrecy_of_run();
         let label = self.call.label();
-        if self.leaves_process && label.sensitivity() == Sensitivity::Secret {
-            let weight = self.secret_weight();
-            self.add(weight, Signal::SecretToSink, "host-label", &Path::ROOT, 0..0, Source::Unknown);
-        }
         if !self.strangers {
             return;
         }
@@ -376,13 +224,4 @@ impl<'a> Judge<'a> {
     fn taint(&mut self) {
         self.label = self.label.clone().with_trust(Trust::Untrusted);
     }
-
-    fn is_untrusted(&self, text: &str) -> bool {
-        matches!(self.seen.provenance(text), Provenance::Untrusted(_) | Provenance::Overflow(_))
-    }
-}
-
-/// Long text is followed by its spans; only a short one is worth a look-up as a whole.
-fn is_short(text: &str) -> bool {
-    text.len() <= 256
 }
