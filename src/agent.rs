@@ -23,6 +23,7 @@ pub struct AgentBuilder {
     own_ids: Vec<String>,
     timeout: Option<Duration>,
     ledger_limit: usize,
+    ledger_cap: usize,
     interceptors: Vec<Arc<dyn Interceptor>>,
     measure: bool,
     #[cfg(feature = "files")]
@@ -60,11 +61,18 @@ impl AgentBuilder {
         Self { timeout: Some(timeout), ..self }
     }
 
-    /// Bounds the recorded text of a run that is indexed, in bytes;
+    /// Bounds the recorded text of a run that is indexed with its sources, in bytes;
     /// [`graft_core::ledger::DEFAULT_LIMIT`] unless set.
     #[must_use]
     pub fn ledger_limit(self, bytes: usize) -> Self {
         Self { ledger_limit: bytes, ..self }
+    }
+
+    /// Bounds the recorded text of a run of which fingerprints are kept, in bytes;
+    /// [`graft_core::ledger::DEFAULT_CAP`] unless set. Past it, what nobody vouches for is a doubt.
+    #[must_use]
+    pub fn ledger_cap(self, bytes: usize) -> Self {
+        Self { ledger_cap: bytes, ..self }
     }
 
     /// The same on another clock.
@@ -122,6 +130,7 @@ impl Agent {
             own_ids: Vec::new(),
             timeout: None,
             ledger_limit: graft_core::ledger::DEFAULT_LIMIT,
+            ledger_cap: graft_core::ledger::DEFAULT_CAP,
             interceptors: Vec::new(),
             measure: false,
             #[cfg(feature = "files")]
@@ -165,6 +174,7 @@ impl Agent {
         let set = &self.set;
         let ledger = TaintLedger::new(LedgerKey::new(key).map_err(|_| RunError::Randomness)?)
             .with_limit(set.ledger_limit)
+            .with_cap(set.ledger_cap)
             .with_own_ids(&set.own_ids);
         ledger.record_trusted(Speaker::User, prompt);
         let ledger = Arc::new(ledger);

@@ -222,6 +222,11 @@ impl ToolMetadata {
         self.effect.changes_state() || self.exfil == Exfil::Url
     }
 
+    /// Whether its arguments reach somebody outside.
+    pub fn leaves_process(&self) -> bool {
+        self.exfil != Exfil::None || self.effect == Effect::ExternalStateful
+    }
+
     /// The role of the argument `name`.
     pub fn role(&self, name: &str) -> Role {
         self.args.get(name).copied().unwrap_or_default()

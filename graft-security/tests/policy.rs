@@ -264,7 +264,7 @@ fn a_trusted_host_vouches_for_no_address_that_only_looks_like_it() {
 #[test]
 fn past_the_ledgers_limit_secrets_links_and_credentials_are_not_forgotten() {
     let small = || {
-        let ledger = TaintLedger::new(LedgerKey::danger_for_replay("test")).with_limit(75);
+        let ledger = TaintLedger::new(LedgerKey::danger_for_replay("test")).with_cap(75);
         ledger.record_trusted(Speaker::User, &format!("Please mail {FRIEND} what you found"));
         Run(ledger)
     };
@@ -457,7 +457,7 @@ fn modes_and_declassification_decide_what_becomes_of_a_tripped_call() {
 
 #[test]
 fn past_the_ledgers_limit_an_unvouched_destination_is_doubt_and_a_vouched_one_passes() {
-    let ledger = TaintLedger::new(LedgerKey::danger_for_replay("test")).with_limit(100);
+    let ledger = TaintLedger::new(LedgerKey::danger_for_replay("test")).with_cap(100);
     ledger.record_trusted(Speaker::User, &format!("Please mail {FRIEND} what you found"));
     let run = Run(ledger).read_page();
     assert_eq!(run.judge(&enforce(), &mail(), &[("to", FRIEND)]).decision, Decision::Allow);

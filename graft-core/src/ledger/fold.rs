@@ -85,6 +85,21 @@ pub(super) enum Kind {
     End = 8,
 }
 
+impl Kind {
+    /// Every kind, by its number.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Word,
+        Self::Number,
+        Self::Binder,
+        Self::Dot,
+        Self::Slash,
+        Self::Colon,
+        Self::Atext,
+        Self::Mark,
+        Self::End,
+    ];
+}
+
 /// A token on its way out of [`tokens`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'a> {

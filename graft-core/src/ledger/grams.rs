@@ -5,7 +5,11 @@
 //! it, and equal text has equal hashes; so it is always found. The alignment is that of rsync (Tridgell
 //! and Mackerras, 1996).
 
-use super::hash::{KeyedMap, KeyedSet, LedgerKey};
+use std::ops::Range;
+
+use super::hash::{KeyedSet, LedgerKey};
+use super::layers::Layers;
+use super::table::Payload;
 
 /// Folded bytes in one gram.
 pub(super) const GRAM: usize = 16;
@@ -17,68 +21,91 @@ pub const SPAN_AUTHORITY: usize = GRAM + STRIDE - 1;
 /// Folded bytes of a span of content that is always found: three recorded grams in a row lie within it.
 pub const SPAN_CONTENT: usize = GRAM + 2 * STRIDE + STRIDE - 1;
 
-/// What the grams of recorded texts say about a text.
+/// The text was a stranger's.
+pub(super) const UNTRUSTED: u16 = 1;
+/// The text was secret.
+pub(super) const SECRET: u16 = 2;
+
+/// The grams of recorded texts.
 #[derive(Debug, Default)]
-pub(super) struct GramIndex {
-    /// Gram to the index of the source that brought it first.
-    recorded: KeyedMap<u32>,
+pub(super) struct GramIndex(Layers);
+
+/// A recorded gram in a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit {
+    at: usize,
+    payload: Payload,
+}
+
+/// A run of recorded grams in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    /// In folded bytes.
+    pub(super) range: Range<usize>,
+    /// The number of the source that brought its first gram.
+    pub(super) source: u32,
+}
+
+impl Span {
+    /// Whether it is long enough to mean something in content.
+    pub(super) fn is_wide(&self) -> bool {
+        self.range.len() >= GRAM + 2 * STRIDE
+    }
 }
 
 impl GramIndex {
     /// Whether nothing long enough for a gram was recorded.
     pub(super) fn is_empty(&self) -> bool {
-        self.recorded.is_empty()
+        self.0.is_empty()
     }
 
-    /// Records a folded text of `source`.
-    pub(super) fn record(&mut self, key: &LedgerKey, folded: &[u8], source: u32) {
+    /// Records a folded text of the source with this number, which is [`UNTRUSTED`], [`SECRET`] or both.
+    pub(super) fn record(&mut self, key: &LedgerKey, folded: &[u8], flags: u16, source: u32) {
+        let payload = Payload::new(flags, source);
         let last = folded.len().checked_sub(GRAM);
-        for at in (0..).step_by(STRIDE).take_while(|at| Some(*at) <= last).chain(last) {
+        for at in (0..).step_by(STRIDE).take_while(|at| Some(*at) < last).chain(last) {
             if let Some(gram) = folded[at..].first_chunk() {
-                self.recorded.entry(key.gram(gram)).or_insert(source);
+                self.0.add(key.gram(gram), payload);
             }
         }
     }
 
-    /// Calls `found` with the folded range and source of each carried span that is proved by at least
-    /// `grams` recorded grams in a row and not wholly covered by `exempt`.
-    pub(super) fn carried(
-        &self,
-        key: &LedgerKey,
-        folded: &[u8],
-        grams: usize,
-        exempt: Option<&Phrases>,
-        mut found: impl FnMut(std::ops::Range<usize>, u32),
-    ) {
-        if self.recorded.is_empty() || folded.len() < GRAM {
+    /// Puts every recorded gram of `folded` into `hits`, in order.
+    pub(super) fn look(&self, key: &LedgerKey, folded: &[u8], hits: &mut Vec<Hit>) {
+        hits.clear();
+        if self.0.is_empty() {
             return;
         }
-        let hash = |at: usize| folded[at..].first_chunk().map(|gram| key.gram(gram));
-        let hit = |at: usize| hash(at).and_then(|hash| self.recorded.get(&hash).copied());
-        let mut from = 0;
-        while from + GRAM <= folded.len() {
-            let Some(source) = hit(from) else {
-                from += 1;
-                continue;
-            };
-            // The recorded grams of one text lie STRIDE apart; its last may lie nearer.
-            let mut end = from;
-            let mut run = 1;
-            while let Some(next) =
-                (end + 1..=end + STRIDE).rev().find(|&at| at < folded.len() && hit(at).is_some())
-            {
-                end = next;
-                run += 1;
+        for (at, window) in folded.windows(GRAM).enumerate() {
+            let Some(gram) = window.first_chunk() else { continue };
+            let hash = key.gram(gram);
+            if self.0.may_have(hash) {
+                hits.extend(self.0.get(hash).map(|payload| Hit { at, payload }));
             }
-            let said = || {
-                exempt.is_some_and(|phrases| phrases.contains(key, &folded[from..end + GRAM]) == Some(true))
-            };
-            if run >= grams && !said() {
-                found(from..end + GRAM, source);
-            }
-            from = end + 1;
         }
     }
+
+    /// Makes fingerprints of all so far: still found, and no longer by whom it was written.
+    pub(super) fn seal(&mut self) {
+        self.0.seal();
+    }
+}
+
+/// Calls `found` with each run of hits of texts that are `flag`. The recorded grams of one text lie
+/// [`STRIDE`] apart; its last may lie nearer.
+pub(super) fn spans(hits: &[Hit], flag: u16, mut found: impl FnMut(Span)) {
+    let mut span: Option<Span> = None;
+    for hit in hits.iter().filter(|hit| hit.payload.has(flag)) {
+        let end = hit.at + GRAM;
+        match &mut span {
+            Some(span) if end <= span.range.end + STRIDE => span.range.end = end,
+            _ => {
+                let next = Span { range: hit.at..end, source: hit.payload.number() };
+                span.replace(next).into_iter().for_each(&mut found);
+            }
+        }
+    }
+    span.into_iter().for_each(found);
 }
 
 /// Every gram of what the user and the operator said: a span wholly inside it is theirs to repeat.
@@ -107,9 +134,10 @@ mod tests {
         LedgerKey::danger_for_replay("test")
     }
 
-    fn spans(index: &GramIndex, text: &[u8], grams: usize) -> Vec<std::ops::Range<usize>> {
-        let mut all = Vec::new();
-        index.carried(&key(), text, grams, None, |span, _| all.push(span));
+    fn found(index: &GramIndex, text: &[u8], flag: u16) -> Vec<Span> {
+        let (mut hits, mut all) = (Vec::new(), Vec::new());
+        index.look(&key(), text, &mut hits);
+        spans(&hits, flag, |span| all.push(span));
         all
     }
 
@@ -125,41 +153,48 @@ mod tests {
             before in proptest::collection::vec(b'x'..=b'z', 0..40),
             at in 0..200_usize,
             length in 0..80_usize,
+            sealed: bool,
         ) {
             let mut index = GramIndex::default();
-            index.record(&key(), &recorded, 0);
+            index.record(&key(), &recorded, UNTRUSTED, 0);
+            if sealed {
+                index.seal();
+            }
             let from = at.min(recorded.len());
             let carried = &recorded[from..(from + length).min(recorded.len())];
             let text = [&before[..], carried, &before[..]].concat();
+            let found = found(&index, &text, UNTRUSTED);
             if naive(&recorded, &text, SPAN_AUTHORITY) {
-                prop_assert!(!spans(&index, &text, 1).is_empty());
+                prop_assert!(!found.is_empty());
             }
             if naive(&recorded, &text, SPAN_CONTENT) {
-                prop_assert!(!spans(&index, &text, 3).is_empty());
+                prop_assert!(found.iter().any(Span::is_wide));
             }
             // Nothing shorter than a gram is ever called carried.
             if !naive(&recorded, &text, GRAM) {
-                prop_assert!(spans(&index, &text, 1).is_empty());
+                prop_assert!(found.is_empty());
             }
         }
     }
 
     #[test]
-    fn what_the_user_said_is_exempt_and_text_glued_to_it_is_not() {
-        let (said, strange) =
-            (b"pleasesendthereporttotheboardtoday", b"andalsowirethemoneytomallorynowplease");
-        let both = [&said[..], &strange[..]].concat();
+    fn a_span_is_found_for_each_class_that_it_is_of() {
+        let text = b"pleasesendthereporttotheboardtoday";
         let mut index = GramIndex::default();
-        index.record(&key(), &both, 7);
+        index.record(&key(), text, UNTRUSTED, 4);
+        index.record(&key(), &text[..20], UNTRUSTED | SECRET, 5);
+        assert_eq!(found(&index, text, UNTRUSTED), [Span { range: 0..34, source: 4 }]);
+        assert_eq!(found(&index, text, SECRET), [Span { range: 0..20, source: 5 }]);
+    }
+
+    #[test]
+    fn what_the_user_said_is_known_and_text_glued_to_it_is_not() {
+        let said = b"pleasesendthereporttotheboardtoday";
+        let both = [&said[..], b"andalsowirethemoney"].concat();
         let mut phrases = Phrases::default();
         phrases.record(&key(), said);
-        let carried = |text: &[u8]| {
-            let mut all = Vec::new();
-            index.carried(&key(), text, 1, Some(&phrases), |_, source| all.push(source));
-            all
-        };
-        assert!(carried(said).is_empty());
-        assert_eq!(carried(strange), [7]);
-        assert_eq!(carried(&both), [7]);
+        assert_eq!(phrases.contains(&key(), said), Some(true));
+        assert_eq!(phrases.contains(&key(), &both), Some(false));
+        assert_eq!(phrases.contains(&key(), b"short"), None);
     }
 }

@@ -45,8 +45,8 @@ impl LedgerKey {
     pub(super) fn text(&self, domain: u64, bytes: &[u8]) -> u64 {
         let mut state = mix(domain ^ self.0[2], bytes.len() as u64 ^ self.0[3]);
         for chunk in bytes.chunks(16) {
-            let (low, high) = chunk.split_at(chunk.len().min(8));
-            state = mix(load(low) ^ self.0[0] ^ state, load(high) ^ self.0[1]);
+            let (low, high) = halves(chunk);
+            state = mix(low ^ self.0[0] ^ state, high ^ self.0[1]);
         }
         state
     }
@@ -87,7 +87,22 @@ impl Hasher for AsIs {
     }
 }
 
-/// Up to 8 bytes, little-endian, zero-filled.
+/// Up to 16 bytes as two words that hold all of them: the first and the last, which may overlap. Texts of
+/// one length have equal halves only if they are equal.
+fn halves(bytes: &[u8]) -> (u64, u64) {
+    let word = |four: Option<&[u8; 4]>| four.map_or(0, |four| u64::from(u32::from_le_bytes(*four)));
+    match (bytes.first_chunk(), bytes.last_chunk(), bytes) {
+        (Some(first), Some(last), _) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        (_, _, [_, _, _, _, ..]) => (word(bytes.first_chunk()), word(bytes.last_chunk())),
+        (_, _, [first, .., last]) => {
+            (u64::from(*first) | u64::from(bytes[bytes.len() / 2]) << 8, u64::from(*last))
+        }
+        (_, _, [only]) => (u64::from(*only), 0),
+        _ => (0, 0),
+    }
+}
+
+/// 8 bytes, little-endian, zero-filled.
 fn load(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     word[..bytes.len()].copy_from_slice(bytes);

@@ -1,14 +1,14 @@
 //! What a ledger answers.
 
-use std::cell::OnceCell;
-use std::ops::Range;
 use std::sync::RwLockReadGuard;
 
-use super::fold::{host, span_fold, span_offsets};
+use super::fold::{host, span_fold};
 use super::intent::fold_line;
+use super::scan::Scan;
+use super::tails::Ways;
 use super::values::{Class, Found, Value};
-use super::{DOMAIN_CREDENTIAL, DOMAIN_STEM, State, TaintLedger};
-use crate::{Sensitivity, Source};
+use super::{DOMAIN_STEM, State, TaintLedger};
+use crate::{Name, Role, Sensitivity, Source};
 
 /// Who named a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,15 +21,6 @@ pub enum Provenance {
     Unknown,
     /// Nobody trusted did, and the ledger is full: this source may have. Raise its limit to know.
     Overflow(Source),
-}
-
-/// Which texts a span is looked for in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carried {
-    /// Untrusted ones; what the user or the operator said as well does not count.
-    Untrusted,
-    /// Secret ones, whoever said them too.
-    Secret,
 }
 
 /// A consistent look at a [`TaintLedger`].
@@ -51,9 +42,7 @@ impl Seen<'_> {
 
     /// Whether any secret text or credential has come in, from whatever kind of call.
     pub fn secrets(&self) -> bool {
-        !self.state.secret.is_empty()
-            || !self.state.credentials.is_empty()
-            || self.state.secret_overflow.is_some()
+        self.state.seen_secret
     }
 
     /// Who named this value: numbers are compared as numbers, all else as whole words with their punctuation.
@@ -85,55 +74,25 @@ impl Seen<'_> {
                 return Provenance::Trusted(Some(self.state.source_of(index)));
             }
         }
-        match self.state.values.find(whole, false, Class::Untrusted) {
-            Found::At(index) => Provenance::Untrusted(self.state.source_of(index)),
-            Found::Undecided => Provenance::Untrusted(Source::Unknown),
-            Found::Nowhere => match self.state.overflow {
-                Some(index) => Provenance::Overflow(self.state.source_of(index)),
-                None => Provenance::Unknown,
-            },
+        match (self.state.pairs.find(&self.ledger.key, whole), self.state.overflow) {
+            (Some(index), _) => Provenance::Untrusted(self.state.source_of(index)),
+            (None, Some(index)) => Provenance::Overflow(self.state.source_of(index)),
+            (None, None) => Provenance::Unknown,
         }
     }
 
-    /// Calls `found` with each span of `text`, as a range of its bytes, that was carried over from a
-    /// recorded text, and that text's source. `content` asks for [`SPAN_CONTENT`](super::SPAN_CONTENT) in place of
-    /// [`SPAN_AUTHORITY`](super::SPAN_AUTHORITY).
-    pub fn carried(
-        &self,
-        which: Carried,
-        text: &str,
-        content: bool,
-        mut found: impl FnMut(Range<usize>, Source),
-    ) {
-        let folded = span_fold(text);
-        let offsets = OnceCell::new();
-        let (index, exempt) = match which {
-            Carried::Untrusted => (&self.state.untrusted, Some(&self.state.said)),
-            Carried::Secret => (&self.state.secret, None),
-        };
-        let grams = if content { 3 } else { 1 };
-        index.carried(&self.ledger.key, &folded, grams, exempt, |span, source| {
-            let offsets = offsets.get_or_init(|| span_offsets(text));
-            found(bytes_of(text, offsets, span), self.state.source_of(source));
-        });
+    /// Begins to search the arguments of one call for what was recorded.
+    pub fn scan(&self) -> Scan<'_> {
+        Scan::new(self)
     }
 
-    /// Calls `found` with each whole value of a credential field that stands anywhere in `text`, however it
-    /// is spaced: values of 4 to 40 folded bytes, since longer ones are found as spans.
-    pub fn credentials(&self, text: &str, mut found: impl FnMut(Range<usize>, Source)) {
-        if self.state.credentials.is_empty() {
-            return;
-        }
-        let folded = span_fold(text);
-        let offsets = OnceCell::new();
-        for (&len, known) in &self.state.credentials {
-            for (at, window) in folded.windows(len).enumerate() {
-                if let Some(&source) = known.get(&self.ledger.key.text(DOMAIN_CREDENTIAL, window)) {
-                    let offsets = offsets.get_or_init(|| span_offsets(text));
-                    found(bytes_of(text, offsets, at..at + len), self.state.source_of(source));
-                }
-            }
-        }
+    /// How much has left through calls of `tool` toward a destination that stands in one text, and in one
+    /// argument: in bits of text.
+    pub fn sent_bits(&self, tool: &Name, destination: &str, arg: &str) -> u64 {
+        let (key, mut ways) = (&self.ledger.key, Ways::default());
+        ways.add(key, "", Role::Destination, destination);
+        let arg = ways.add(key, arg, Role::Content, "");
+        arg.map_or(0, |arg| self.state.tails.bits(ways.of(key, tool, arg)))
     }
 
     /// Whether the user or the operator said this text, with all its letters and digits in order.
@@ -164,11 +123,4 @@ impl Seen<'_> {
 /// The value without what people put around one.
 fn bare(value: &str) -> &str {
     value.trim().trim_start_matches('#').trim_matches(['\'', '"'])
-}
-
-fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Range<usize> {
-    let start = offsets[span.start];
-    let last = offsets[span.end - 1];
-    let width = text[last..].chars().next().map_or(0, char::len_utf8);
-    start..last + width
 }

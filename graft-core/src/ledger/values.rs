@@ -1,13 +1,14 @@
-//! Whole values: was this name, address, number or id said before, by whom, as a value of its own?
+//! Whole values that somebody trusted said: was this name, address, number or id said before, by whom, as
+//! a value of its own?
 //!
-//! Recorded texts are kept as the hashes of their tokens, in order, each linked to the previous
+//! What is found here vouches, so it is matched exactly. Recorded texts are kept as the hashes of their tokens, in order, each linked to the previous
 //! occurrence of the same token. A value is looked up by its rarest token.
 
 use super::fold::{Kind, Token, tokens};
 use super::hash::{KeyedMap, LedgerKey};
 
 /// The hash in the upper bits; in the lower six the kind, the space before it and a capital letter.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TokenHash(u64);
 
 const CAPITAL: u64 = 1 << 5;
@@ -29,17 +30,21 @@ impl TokenHash {
         self.0 & KIND == kind as u64
     }
 
+    fn kind(self) -> Kind {
+        Kind::ALL[(self.0 & KIND) as usize % Kind::ALL.len()]
+    }
+
     fn is_spaced(self) -> bool {
         self.0 & SPACED != 0
     }
 
     /// What it says, whatever stands before it.
-    fn unspaced(self) -> u64 {
+    pub(super) fn unspaced(self) -> u64 {
         self.0 & !(SPACED | CAPITAL)
     }
 
     /// The same with the space before it.
-    fn spelled(self) -> u64 {
+    pub(super) fn spelled(self) -> u64 {
         self.0 & !CAPITAL
     }
 
@@ -47,7 +52,7 @@ impl TokenHash {
         self.0 & CAPITAL != 0
     }
 
-    fn is_wordlike(self) -> bool {
+    pub(super) fn is_wordlike(self) -> bool {
         self.is(Kind::Word) || self.is(Kind::Number)
     }
 }
@@ -55,64 +60,127 @@ impl TokenHash {
 /// The most occurrences of a value's rarest token that one look-up visits.
 const MAX_VISITS: u32 = 4096;
 
-/// Who said a text. Occurrences are linked within a class, so that what strangers say, however often,
-/// does not stand in the way of what the user said.
+/// Who said a text. Occurrences are linked within a class, so that what is often repeated does not stand in
+/// the way of what the user said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// The user or the operator.
     Spoken = 0,
     /// A trusted output.
     Trusted = 1,
-    /// Anyone.
-    Untrusted = 2,
 }
 
-#[derive(Clone, Copy)]
-struct Occurrence {
-    token: TokenHash,
-    source: u32,
-    /// The previous occurrence of the same token in the same class, plus one; 0 for none.
-    previous: u32,
-}
-
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Head {
     /// The newest occurrence, plus one.
     newest: u32,
     count: u32,
 }
 
-/// All values of all recorded texts.
-#[derive(Default)]
+/// All values of the texts that vouch for theirs.
+#[derive(Debug, Default)]
 pub(super) struct ValueIndex {
-    occurrences: Vec<Occurrence>,
-    heads: KeyedMap<[Head; 3]>,
+    tokens: Vec<TokenHash>,
+    /// For each token the previous occurrence of the same in the same class, plus one; 0 for none.
+    previous: Vec<u32>,
+    /// Where each text begins, and its source.
+    texts: Vec<(u32, u32)>,
+    heads: KeyedMap<[Head; 2]>,
+}
+
+/// What may touch a value without making it a part of a longer one depends on what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ValueKind {
+    Plain,
+    /// One number: a dot or a colon beside it makes it a part of a date, a time or a version.
+    Number,
+    /// A host: a path may stand behind it, and a scheme before.
+    Host,
+    /// Of an `@`: the marks that an address may have in it belong to it.
+    Address,
 }
 
 /// A value to look for.
 pub(super) struct Value {
     tokens: Vec<TokenHash>,
-    is_number: bool,
-    is_host: bool,
-    is_address: bool,
+    kind: ValueKind,
 }
 
 impl Value {
     pub(super) fn new(key: &LedgerKey, text: &str) -> Self {
-        let mut all = Vec::new();
-        tokens(text, |token| all.push(TokenHash::new(key, &token)));
-        let is_number = all.len() == 1 && all[0].is(Kind::Number);
-        Self { tokens: all, is_number, is_host: false, is_address: text.contains('@') }
+        let tokens = tokens_of(key, text);
+        let kind = match &tokens[..] {
+            [only] if only.is(Kind::Number) => ValueKind::Number,
+            _ if text.contains('@') => ValueKind::Address,
+            _ => ValueKind::Plain,
+        };
+        Self { tokens, kind }
     }
 
     /// A host: a path may stand behind it, and a scheme before.
     pub(super) fn host(key: &LedgerKey, text: &str) -> Self {
-        Self { is_host: true, ..Self::new(key, text) }
+        Self { kind: ValueKind::Host, tokens: tokens_of(key, text) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
+
+    pub(super) fn tokens(&self) -> &[TokenHash] {
+        &self.tokens
+    }
+
+    /// The bit of its kind in [`Value::may_open`] and [`Value::may_close`].
+    pub(super) fn kind_flag(&self) -> u16 {
+        1 << self.kind as u16
+    }
+
+    /// Of which kinds a value may begin at `start`: nothing before makes it a part of a longer one.
+    pub(super) fn may_open(text: &[TokenHash], start: usize) -> u16 {
+        let back = |by| start.checked_sub(by).and_then(|at| text.get(at)).copied();
+        let Some(before) = back(1).filter(|_| !text[start].is_spaced()) else { return EVERY_KIND };
+        let is_led = !before.is_spaced() && back(2).is_some_and(TokenHash::is_wordlike);
+        match before.kind() {
+            Kind::Dot if is_led => 0,
+            Kind::Dot => EVERY_KIND & !NUMBER,
+            Kind::Atext if is_led => EVERY_KIND & !ADDRESS,
+            Kind::Atext => EVERY_KIND,
+            kind => beside(kind),
+        }
+    }
+
+    /// Of which kinds a value may end before `end`.
+    pub(super) fn may_close(text: &[TokenHash], end: usize) -> u16 {
+        let Some(after) = text.get(end).filter(|token| !token.is_spaced()) else { return EVERY_KIND };
+        let is_led = || text.get(end + 1).is_some_and(|next| !next.is_spaced() && next.is_wordlike());
+        match after.kind() {
+            Kind::Dot if is_led() => 0,
+            Kind::Dot => EVERY_KIND,
+            kind => beside(kind),
+        }
+    }
+}
+
+const NUMBER: u16 = 1 << ValueKind::Number as u16;
+const HOST: u16 = 1 << ValueKind::Host as u16;
+const ADDRESS: u16 = 1 << ValueKind::Address as u16;
+const EVERY_KIND: u16 = 0b1111;
+
+/// The kinds of values that a token of `kind` may touch.
+fn beside(kind: Kind) -> u16 {
+    match kind {
+        Kind::Word | Kind::Number | Kind::Binder => 0,
+        Kind::Slash => HOST,
+        Kind::Colon => EVERY_KIND & !NUMBER,
+        Kind::Dot | Kind::Atext | Kind::Mark | Kind::End => EVERY_KIND,
+    }
+}
+
+/// The tokens of `text`.
+pub(super) fn tokens_of(key: &LedgerKey, text: &str) -> Vec<TokenHash> {
+    let mut all = Vec::new();
+    tokens(text, |token| all.push(TokenHash::new(key, &token)));
+    all
 }
 
 /// What a look-up came to.
@@ -128,19 +196,22 @@ pub(super) enum Found {
 impl ValueIndex {
     /// Records a text of `source`.
     pub(super) fn record(&mut self, key: &LedgerKey, text: &str, source: u32, class: Class) {
-        tokens(text, |token| self.push(TokenHash::new(key, &token), source, class));
-        self.push(TokenHash::END, source, class);
+        let Ok(start) = u32::try_from(self.tokens.len()) else { return };
+        self.texts.push((start, source));
+        tokens(text, |token| self.push(TokenHash::new(key, &token), class));
+        self.push(TokenHash::END, class);
     }
 
-    fn push(&mut self, token: TokenHash, source: u32, class: Class) {
-        let Ok(at) = u32::try_from(self.occurrences.len() + 1) else { return };
+    fn push(&mut self, token: TokenHash, class: Class) {
+        let Ok(at) = u32::try_from(self.tokens.len() + 1) else { return };
         let mut previous = 0;
         if !token.is(Kind::End) {
             let head = &mut self.heads.entry(token.unspaced()).or_default()[class as usize];
             previous = head.newest;
             *head = Head { newest: at, count: head.count + 1 };
         }
-        self.occurrences.push(Occurrence { token, source, previous });
+        self.tokens.push(token);
+        self.previous.push(previous);
     }
 
     /// Looks for `value` standing on its own in a text of `class`. With `loose_end` a full stop that runs
@@ -150,11 +221,10 @@ impl ValueIndex {
         let mut next = head.newest;
         for _ in 0..MAX_VISITS {
             let Some(at) = (next as usize).checked_sub(1) else { return Found::Nowhere };
-            let occurrence = self.occurrences[at];
             if at >= anchor && self.stands_at(value, at - anchor, loose_end) {
-                return Found::At(occurrence.source);
+                return Found::At(self.source_at(at));
             }
-            next = occurrence.previous;
+            next = self.previous[at];
         }
         if next == 0 { Found::Nowhere } else { Found::Undecided }
     }
@@ -174,48 +244,27 @@ impl ValueIndex {
         rarest
     }
 
+    fn source_at(&self, at: usize) -> u32 {
+        let text = self.texts.partition_point(|&(start, _)| start as usize <= at);
+        text.checked_sub(1).map_or(u32::MAX, |text| self.texts[text].1)
+    }
+
     fn stands_at(&self, value: &Value, start: usize, loose_end: bool) -> bool {
         let end = start + value.tokens.len();
-        let Some(span) = self.occurrences.get(start..end) else { return false };
+        let Some(span) = self.tokens.get(start..end) else { return false };
         let same = span.iter().zip(&value.tokens).enumerate().all(|(i, (there, here))| {
-            if i == 0 {
-                there.token.unspaced() == here.unspaced()
-            } else {
-                there.token.spelled() == here.spelled()
-            }
+            if i == 0 { there.unspaced() == here.unspaced() } else { there.spelled() == here.spelled() }
         });
-        same && self.opens(value, start) && self.closes(value, end, loose_end)
+        let kind = value.kind_flag();
+        let closes = || Value::may_close(&self.tokens, end) & kind != 0 || loose_end && self.runs_on(end);
+        same && Value::may_open(&self.tokens, start) & kind != 0 && closes()
     }
 
-    /// Whether nothing before `start` makes the value a part of a longer one.
-    fn opens(&self, value: &Value, start: usize) -> bool {
-        let token = |at: Option<usize>| at.and_then(|at| self.occurrences.get(at)).map(|o| o.token);
-        let first = self.occurrences[start].token;
-        let Some(before) = token(start.checked_sub(1)).filter(|_| !first.is_spaced()) else { return true };
-        let is_led = !before.is_spaced() && token(start.checked_sub(2)).is_some_and(TokenHash::is_wordlike);
-        match () {
-            () if before.is(Kind::Dot) => !(is_led || value.is_number),
-            () if before.is(Kind::Atext) => !(is_led && value.is_address),
-            () => !(before.is_wordlike() || before.is(Kind::Binder) || value.is_bound_by(before)),
-        }
-    }
-
-    /// Whether nothing from `end` on makes it a part of a longer one.
-    fn closes(&self, value: &Value, end: usize, loose_end: bool) -> bool {
-        let token = |at: usize| self.occurrences.get(at).map(|o| o.token);
-        let Some(after) = token(end).filter(|token| !token.is_spaced()) else { return true };
-        if after.is(Kind::Dot) {
-            let next = token(end + 1).filter(|next| !next.is_spaced() && next.is_wordlike());
-            return next.is_none_or(|next| loose_end && next.is_capital());
-        }
-        !(after.is_wordlike() || after.is(Kind::Binder) || value.is_bound_by(after))
-    }
-}
-
-impl Value {
-    /// Whether `mark` beside the value makes it a part of a path or a time.
-    fn is_bound_by(&self, mark: TokenHash) -> bool {
-        mark.is(Kind::Slash) && !self.is_host || mark.is(Kind::Colon) && self.is_number
+    /// Whether a full stop stands at `end`, and a sentence begins right behind it.
+    fn runs_on(&self, end: usize) -> bool {
+        let is_dot = |token: &TokenHash| token.is(Kind::Dot) && !token.is_spaced();
+        let next = self.tokens.get(end + 1);
+        self.tokens.get(end).is_some_and(is_dot) && next.is_some_and(|next| next.is_capital())
     }
 }
 
@@ -229,9 +278,9 @@ mod tests {
 
     fn said(text: &str, value: &str) -> bool {
         let mut index = ValueIndex::default();
-        index.record(&key(), "something before", 0, Class::Untrusted);
-        index.record(&key(), text, 1, Class::Untrusted);
-        matches!(index.find(&Value::new(&key(), value), false, Class::Untrusted), Found::At(1))
+        index.record(&key(), "something before", 0, Class::Trusted);
+        index.record(&key(), text, 1, Class::Trusted);
+        matches!(index.find(&Value::new(&key(), value), false, Class::Trusted), Found::At(1))
     }
 
     #[test]
@@ -307,8 +356,8 @@ mod tests {
             value in "[ab@.,/-]([ab @.,/-]{0,4}[ab@.,/-])?",
         ) {
             let mut index = ValueIndex::default();
-            texts.iter().for_each(|text| index.record(&key(), text, 0, Class::Untrusted));
-            let found = matches!(index.find(&Value::new(&key(), &value), false, Class::Untrusted), Found::At(_));
+            texts.iter().for_each(|text| index.record(&key(), text, 0, Class::Trusted));
+            let found = matches!(index.find(&Value::new(&key(), &value), false, Class::Trusted), Found::At(_));
             let expected = texts.iter().any(|text| naive(text, &value));
             proptest::prop_assert_eq!(found, expected, "{:?} in {:?}", value, texts);
         }
@@ -317,32 +366,28 @@ mod tests {
     #[test]
     fn no_value_reaches_from_one_text_into_the_next() {
         let mut index = ValueIndex::default();
-        index.record(&key(), "jane", 0, Class::Untrusted);
-        index.record(&key(), "doe", 0, Class::Untrusted);
-        assert!(matches!(
-            index.find(&Value::new(&key(), "jane doe"), false, Class::Untrusted),
-            Found::Nowhere
-        ));
+        index.record(&key(), "jane", 0, Class::Trusted);
+        index.record(&key(), "doe", 0, Class::Trusted);
+        assert!(matches!(index.find(&Value::new(&key(), "jane doe"), false, Class::Trusted), Found::Nowhere));
     }
 
     #[test]
     fn a_flood_of_one_token_bounds_the_look_up_and_says_so() {
         let mut index = ValueIndex::default();
-        index.record(&key(), "spam ham", 0, Class::Untrusted);
-        index.record(&key(), &"spam-".repeat(5000), 1, Class::Untrusted);
-        let find = |value| index.find(&Value::new(&key(), value), false, Class::Untrusted);
+        index.record(&key(), "spam ham", 0, Class::Trusted);
+        index.record(&key(), &"spam-".repeat(5000), 1, Class::Trusted);
+        let find = |value| index.find(&Value::new(&key(), value), false, Class::Trusted);
         assert!(matches!(find("spam"), Found::Undecided));
         assert!(matches!(find("spam ham"), Found::At(0)));
     }
 
     #[test]
-    fn what_strangers_repeat_does_not_hide_what_the_user_said() {
+    fn what_tools_repeat_does_not_hide_what_the_user_said() {
         let mut index = ValueIndex::default();
         index.record(&key(), "mail ann", 0, Class::Spoken);
-        (0..5000).for_each(|_| index.record(&key(), "ann", 1, Class::Untrusted));
+        (0..5000).for_each(|_| index.record(&key(), "ann", 1, Class::Trusted));
         let find = |class| index.find(&Value::new(&key(), "ann"), false, class);
         assert!(matches!(find(Class::Spoken), Found::At(0)));
-        assert!(matches!(find(Class::Trusted), Found::Nowhere));
-        assert!(matches!(find(Class::Untrusted), Found::At(1)));
+        assert!(matches!(find(Class::Trusted), Found::At(1)));
     }
 }

@@ -116,6 +116,9 @@ impl Interceptor for DataFlowGate {
                     .and(Err(Fault::new(code, trace).with_verdict(verdict.clone())))
             }
         };
+        if result.is_ok() {
+            self.ledger.record_sent(call);
+        }
         call.state.verdict = Some(verdict);
         result
     }

@@ -19,8 +19,8 @@ impl Judge<'_> {
             self.authority(path, role, text, is_value);
             return;
         }
-        let mut spans = Vec::new();
-        self.seen.carried(Carried::Untrusted, text, true, |range, source| spans.push((range, source)));
+        let untrusted = self.carried().filter(|carry| carry.what == Carried::Untrusted && carry.is_wide);
+        let spans: Vec<_> = untrusted.map(|carry| (carry.range.clone(), carry.source.clone())).collect();
         if !spans.is_empty() || is_value && is_short(text) && self.is_untrusted(text) {
             self.taint();
         }
@@ -78,7 +78,7 @@ impl Judge<'_> {
             // A key may be the tool's own name for a part of its argument, which nobody has to vouch for.
             _ if !is_value => return,
             Provenance::Overflow(source) => (doubt, "ledger-full", whole, source),
-            Provenance::Unknown => match self.first_span(text) {
+            Provenance::Unknown => match self.first_span() {
                 Some((range, source)) => (stop, "strangers-span", range, source),
                 // An id that nobody named can only be wrong; an address that nobody named can be anyone's.
                 None if role == Role::Target => return,
@@ -100,12 +100,9 @@ impl Judge<'_> {
     }
 
     /// The first span of an authority's length that came from strangers alone.
-    fn first_span(&self, text: &str) -> Option<(Range<usize>, Source)> {
-        let mut first = None;
-        self.seen.carried(Carried::Untrusted, text, false, |range, source| {
-            first.get_or_insert((range, source));
-        });
-        first
+    fn first_span(&self) -> Option<(Range<usize>, Source)> {
+        let first = self.carried().find(|carry| carry.what == Carried::Untrusted);
+        first.map(|carry| (carry.range.clone(), carry.source.clone()))
     }
 
     fn is_untrusted(&self, text: &str) -> bool {

@@ -6,8 +6,8 @@ mod secrecy;
 use std::ops::Range;
 
 use graft_core::{
-    Call, Decision, Effect, Evidence, Exfil, Label, Leaf, Path, Role, Seen, Segment, Sensitivity, Signal,
-    Source, TaintLedger, Trust, Verdict,
+    Call, Carry, Decision, Evidence, Label, Leaf, Path, Role, Seen, Segment, Sensitivity, Signal, Source,
+    TaintLedger, Trust, Verdict,
 };
 
 use super::policy::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
@@ -70,6 +70,9 @@ struct Judge<'a> {
     leaves_process: bool,
     /// Whether any argument was seen.
     has_args: bool,
+    /// What the arguments carry, by leaf, and the leaf that is looked at.
+    carries: Vec<Carry>,
+    leaf: usize,
     weight: Option<Weight>,
     evidence: Vec<Evidence>,
     /// Secret spans that the user typed too; they pass if the user also named every destination.
@@ -87,8 +90,10 @@ impl<'a> Judge<'a> {
             seen,
             strangers: tool.is_sink() && (seen.untrusted() || call.label().trust() == Trust::Untrusted),
             secrets: seen.secrets(),
-            leaves_process: tool.exfil != Exfil::None || tool.effect == Effect::ExternalStateful,
+            leaves_process: tool.leaves_process(),
             has_args: false,
+            carries: Vec::new(),
+            leaf: 0,
             weight: None,
             evidence: Vec::new(),
             typed: Vec::new(),
@@ -97,24 +102,19 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Searches the arguments for what was recorded, then looks at each of them.
     fn walk(&mut self) {
-        let args = self.call.args;
-        args.visit(&Path::ROOT, &mut |path, leaf| {
-            let tool = self.call.tool;
-            let arg = path.first().and_then(Segment::name);
-            let is_arg_name =
-                matches!(leaf, Leaf::Key(name) if path.depth() == 1 && tool.args.contains_key(name));
-            if is_arg_name {
-                return;
-            }
-            // What has no name could be any argument.
-            let unnamed = if tool.args.is_empty() { Role::Content } else { Role::Destination };
-            let role = arg.map_or(unnamed, |arg| tool.role(arg));
-            // The name of an argument that no label knows is the model's own text.
-            let role = if matches!(leaf, Leaf::Key(_)) && path.depth() == 1 { Role::Content } else { role };
+        let (call, seen) = (self.call, self.seen);
+        let mut scan = seen.scan();
+        each_leaf(call, &mut |_, arg, role, leaf| scan.add(arg, role, leaf));
+        scan.finish(&call.tool.name, &mut |carry| self.carries.push(carry));
+        self.carries.sort_by_key(|carry| carry.leaf);
+        let mut number = 0;
+        each_leaf(call, &mut |path, _, role, leaf| {
             let is_value = !matches!(leaf, Leaf::Key(_));
             leaf.with_text(|text| {
                 self.has_args = true;
+                self.leaf = number;
                 if self.strangers {
                     self.integrity(path, role, text, is_value);
                 }
@@ -125,7 +125,14 @@ impl<'a> Judge<'a> {
                     }
                 }
             });
+            number += 1;
         });
+    }
+
+    /// What the leaf that is looked at carries.
+    fn carried(&self) -> impl Iterator<Item = &Carry> {
+        let from = self.carries.partition_point(|carry| carry.leaf < self.leaf);
+        self.carries[from..].iter().take_while(|carry| carry.leaf == self.leaf)
     }
 
     /// What concerns the run and not one argument.
@@ -224,4 +231,21 @@ impl<'a> Judge<'a> {
     fn taint(&mut self) {
         self.label = self.label.clone().with_trust(Trust::Untrusted);
     }
+}
+
+/// Calls `visit` with each leaf of the arguments, the name of its argument and its role.
+fn each_leaf(call: &Call<'_>, visit: &mut dyn FnMut(&Path<'_>, &str, Role, Leaf<'_>)) {
+    let tool = call.tool;
+    // What has no name could be any argument.
+    let unnamed = if tool.args.is_empty() { Role::Content } else { Role::Destination };
+    call.args.visit(&Path::ROOT, &mut |path, leaf| {
+        let arg = path.first().and_then(Segment::name);
+        let role = match leaf {
+            Leaf::Key(name) if path.depth() == 1 && tool.args.contains_key(name) => return,
+            // The name of an argument that no label knows is the model's own text.
+            Leaf::Key(_) if path.depth() == 1 => Role::Content,
+            _ => arg.map_or(unnamed, |arg| tool.role(arg)),
+        };
+        visit(path, arg.unwrap_or_default(), role, leaf);
+    });
 }

@@ -1,29 +1,24 @@
 //! Does an argument give away a secret?
 
-use std::ops::Range;
-
 use graft_core::ledger::SPAN_AUTHORITY;
-use graft_core::{Carried, Evidence, Path, Provenance, Sensitivity, Signal, Source};
+use graft_core::{Carried, Carry, Evidence, Path, Provenance, Sensitivity, Signal, Source};
 
 use super::{Judge, Weight};
 
 impl Judge<'_> {
     /// Does this argument give away a secret?
     pub(super) fn secrecy(&mut self, path: &Path<'_>, text: &str) {
-        let mut spans: Vec<(Range<usize>, Source, &'static str)> = Vec::new();
-        self.seen.carried(Carried::Secret, text, false, |range, source| {
-            spans.push((range, source, "secret-span"))
-        });
-        self.seen.credentials(text, |range, source| spans.push((range, source, "credential-value")));
         if let (true, Some(source)) = (text.len() >= SPAN_AUTHORITY, self.seen.secret_overflow()) {
             self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
             let doubt = self.secret_weight().map(|weight| weight.min(Weight::Doubt));
             self.add(doubt, Signal::SecretToSink, "ledger-full", path, 0..text.len(), source);
         }
-        for (range, source, rule) in spans {
-            let said = self.seen.was_said(&text[range.clone()]);
+        let secrets: Vec<Carry> =
+            self.carried().filter(|carry| carry.what != Carried::Untrusted).cloned().collect();
+        for Carry { what, range, source, was_said, .. } in secrets {
+            let rule = if what == Carried::Credential { "credential-value" } else { "secret-span" };
             let evidence = self.evidence(Signal::SecretToSink, rule, path, range, source);
-            if said { self.typed.push(evidence) } else { self.leak(evidence) }
+            if was_said { self.typed.push(evidence) } else { self.leak(evidence) }
         }
     }
 

@@ -1,0 +1,188 @@
+//! The text of one call's arguments, searched for what was recorded.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use super::fold::{span_fold, span_offsets};
+use super::grams::{Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
+use super::seen::Seen;
+use super::tails::Ways;
+use crate::{Leaf, Name, Role, Source};
+
+/// What a carried text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// A stranger's; what the user or the operator said as well does not count.
+    Untrusted,
+    /// Secret, whoever said it too.
+    Secret,
+    /// A whole value of a field that holds credentials, of 4 to 40 folded bytes.
+    Credential,
+}
+
+/// A recorded text in an argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carry {
+    /// What was carried.
+    pub what: Carried,
+    /// The leaf that it begins in: how many leaves were added before.
+    pub leaf: usize,
+    /// The bytes of that leaf.
+    pub range: Range<usize>,
+    /// The call that brought it.
+    pub source: Source,
+    /// Whether it proves [`SPAN_CONTENT`](super::SPAN_CONTENT) folded bytes and not only
+    /// [`SPAN_AUTHORITY`](super::SPAN_AUTHORITY). Credentials do.
+    pub is_wide: bool,
+    /// Whether the user or the operator said it as well.
+    pub was_said: bool,
+}
+
+/// The arguments of one call on their way through the ledger. Their leaves are searched as one text, in
+/// the order in which they are added, so that what is split over them is found too; keys are a text of
+/// their own. Behind what left the same way before, each argument's beginning is searched once more.
+pub struct Scan<'s> {
+    seen: &'s Seen<'s>,
+    values: Joined,
+    keys: Joined,
+    added: usize,
+    ways: Ways,
+    hits: Vec<Hit>,
+}
+
+/// Texts end to end.
+#[derive(Default)]
+struct Joined {
+    text: String,
+    leaves: Vec<Part>,
+}
+
+struct Part {
+    /// Where it begins in the text.
+    start: usize,
+    leaf: usize,
+    /// The number of the argument that it is of, if it is the first of its content.
+    opens: Option<usize>,
+}
+
+impl<'s> Scan<'s> {
+    pub(super) fn new(seen: &'s Seen<'s>) -> Self {
+        Self {
+            seen,
+            values: Joined::default(),
+            keys: Joined::default(),
+            added: 0,
+            ways: Ways::default(),
+            hits: Vec::new(),
+        }
+    }
+
+    /// Adds a leaf of the argument called `arg`.
+    pub fn add(&mut self, arg: &str, role: Role, leaf: Leaf<'_>) {
+        let number = self.added;
+        self.added += 1;
+        leaf.with_text(|text| {
+            let is_key = matches!(leaf, Leaf::Key(_));
+            let known = self.ways.len();
+            let arg = if is_key { None } else { self.ways.add(&self.seen.ledger.key, arg, role, text) };
+            let opens = arg.filter(|&arg| arg >= known);
+            let joined = if is_key { &mut self.keys } else { &mut self.values };
+            joined.leaves.push(Part { start: joined.text.len(), leaf: number, opens });
+            joined.text.push_str(text);
+        });
+    }
+
+    /// Calls `found` with each recorded text in the arguments of a call of `tool`.
+    pub fn finish(mut self, tool: &Name, found: &mut dyn FnMut(Carry)) {
+        let (values, keys) = (std::mem::take(&mut self.values), std::mem::take(&mut self.keys));
+        for joined in [&values, &keys] {
+            self.search(&joined.text, &mut |carry| found(joined.of_leaf(carry)));
+        }
+        for (at, part) in values.leaves.iter().enumerate() {
+            if let Some(arg) = part.opens {
+                let way = self.ways.of(&self.seen.ledger.key, tool, arg);
+                let end = values.leaves.get(at + 1).map_or(values.text.len(), |next| next.start);
+                self.behind(way, &values.text[part.start..end], &mut |carry| {
+                    found(Carry { leaf: part.leaf, ..carry });
+                });
+            }
+        }
+    }
+
+    /// Searches one text; the leaf of what it finds is still to be told.
+    fn search(&mut self, text: &str, found: &mut dyn FnMut(Carry)) {
+        let (seen, key) = (self.seen, &self.seen.ledger.key);
+        let state = &seen.state;
+        if text.is_empty() || state.grams.is_empty() && state.credentials.is_empty() {
+            return;
+        }
+        let folded = span_fold(text);
+        let offsets = OnceCell::new();
+        let mut carry = |what, span: Span| {
+            let offsets = offsets.get_or_init(|| span_offsets(text));
+            let range = bytes_of(text, offsets, span.range.clone());
+            let was_said = seen.was_said(&text[range.clone()]);
+            if what != Carried::Untrusted || !was_said {
+                let is_wide = what == Carried::Credential || span.is_wide();
+                let source = state.source_of(span.source);
+                found(Carry { what, leaf: 0, range, source, is_wide, was_said });
+            }
+        };
+        state.grams.look(key, &folded, &mut self.hits);
+        spans(&self.hits, UNTRUSTED, |span| carry(Carried::Untrusted, span));
+        spans(&self.hits, SECRET, |span| carry(Carried::Secret, span));
+        state
+            .credentials
+            .find(key, &folded, |range, source| carry(Carried::Credential, Span { range, source }));
+    }
+
+    /// Searches what reaches from the text that left that way before into `text`.
+    fn behind(&mut self, way: u64, text: &str, found: &mut dyn FnMut(Carry)) {
+        let (seen, key) = (self.seen, &self.seen.ledger.key);
+        let tail = seen.state.tails.of(way);
+        if tail.is_empty() {
+            return;
+        }
+        let end = (0..=text.len().min(HEAD)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        let start = &text[..end];
+        let offsets = span_offsets(start);
+        let mut both = zeroize::Zeroizing::new([tail, &span_fold(start)].concat());
+        both.truncate(tail.len() + SPAN_CONTENT - 1);
+        seen.state.grams.look(key, &both, &mut self.hits);
+        for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
+            spans(&self.hits, flag, |span| {
+                if span.range.start >= tail.len() || span.range.end <= tail.len() {
+                    return; // it lies on one side, where it was found already
+                }
+                let was_said = seen.state.said.contains(key, &both[span.range.clone()]) == Some(true);
+                if what != Carried::Untrusted || !was_said {
+                    let range = bytes_of(start, &offsets, 0..span.range.end - tail.len());
+                    let (is_wide, source) = (span.is_wide(), seen.state.source_of(span.source));
+                    found(Carry { what, leaf: 0, range, source, is_wide, was_said });
+                }
+            });
+        }
+    }
+}
+
+/// Bytes of a text that are joined to a tail. They hold a span's folded bytes unless most of them are
+/// dropped by the fold.
+const HEAD: usize = 512;
+
+impl Joined {
+    /// The same finding as one in the leaf where it begins; what lies behind that leaf is cut off.
+    fn of_leaf(&self, carry: Carry) -> Carry {
+        let after = self.leaves.partition_point(|part| part.start <= carry.range.start);
+        let Some(part) = after.checked_sub(1).and_then(|at| self.leaves.get(at)) else { return carry };
+        let end = self.leaves.get(after).map_or(self.text.len(), |next| next.start).min(carry.range.end);
+        Carry { leaf: part.leaf, range: carry.range.start - part.start..end - part.start, ..carry }
+    }
+}
+
+/// The bytes of `text` that folded to `span`.
+pub(super) fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Range<usize> {
+    let start = offsets[span.start];
+    let last = offsets[span.end - 1];
+    let width = text[last..].chars().next().map_or(0, char::len_utf8);
+    start..last + width
+}
