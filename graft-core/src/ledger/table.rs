@@ -2,11 +2,15 @@
 //! a cache, so that a look-up of what is not there seldom leaves it.
 //!
 //! Open addressing with linear probing. A hash's slot is its share of the table's length, so any length
-//! will do and a table grows by a quarter, not by doubling. The filter is a blocked Bloom filter (Putze,
+//! will do and a large table grows by half, not by doubling. The filter is a blocked Bloom filter (Putze,
 //! Sanders and Singler, 2007) of one 64-bit word a block.
 
 /// The slots of the smallest table.
 const FIRST: usize = 64;
+/// Below this many slots a table doubles.
+const SMALL: usize = 1 << 15;
+/// Slots behind the last hash's share. A cluster that would run over them makes the table grow.
+const SLACK: usize = 64;
 /// Entries of a 64-bit keyed hash, up to [`FLAGS`](Table::FLAGS) flags and a 20-bit number.
 #[derive(Debug, Default)]
 pub(super) struct Table {
@@ -62,72 +66,81 @@ impl Table {
     /// The entries of `hash`, in the order in which they came.
     pub(super) fn get(&self, hash: u64) -> impl Iterator<Item = Payload> + '_ {
         let hash = hash.max(1);
-        let from = if self.may_have(hash) { share(hash, self.hashes.len()) } else { self.hashes.len() };
-        let slots = (from..self.hashes.len()).chain(0..from.min(self.hashes.len()));
-        let slots = slots.take_while(move |&slot| from < self.hashes.len() && self.hashes[slot] != 0);
-        slots.filter(move |&slot| self.hashes[slot] == hash).map(|slot| Payload(self.payloads[slot]))
+        let from = if self.may_have(hash) { self.home(hash) } else { self.hashes.len() };
+        let slots = self.hashes[from..].iter().zip(&self.payloads[from..]);
+        let slots = slots.take_while(|&(&there, _)| there != 0);
+        slots.filter(move |&(&there, _)| there == hash).map(|(_, &payload)| Payload(payload))
     }
 
     /// Adds an entry, unless one of the same hash has its flags already.
     pub(super) fn add(&mut self, hash: u64, payload: Payload) {
-        let known = self.slot_of(hash, |known| known.has(payload.flags()));
-        self.put(hash, payload, known);
+        self.put(hash, payload, |known| known.has(payload.flags()));
     }
 
     /// Adds an entry, or its flags to the one of the same hash.
     pub(super) fn merge(&mut self, hash: u64, payload: Payload) {
-        let known = self.slot_of(hash, |_| true);
-        self.put(hash, payload, known);
+        self.put(hash, payload, |_| true);
     }
 
-    fn put(&mut self, hash: u64, payload: Payload, slot: Option<usize>) {
+    fn put(&mut self, hash: u64, payload: Payload, is_same: impl Fn(Payload) -> bool) {
         let hash = hash.max(1);
-        let slot = match slot {
-            Some(slot) if self.hashes[slot] == hash => {
+        loop {
+            let free = self.free_slot(hash, |slot| is_same(Payload(self.payloads[slot])));
+            if let Some(slot) = free.filter(|&slot| self.hashes[slot] == hash) {
                 self.payloads[slot] |= u32::from(payload.flags());
                 return;
             }
-            Some(slot) if (self.len + 1) * 8 <= self.hashes.len() * 7 => slot,
-            _ => {
-                self.grow();
-                let Some(slot) = self.slot_of(hash, |_| false) else { return };
-                slot
+            if let Some(slot) = free.filter(|_| self.len * 8 < self.slots() * 7) {
+                self.fill(slot, hash, payload.0);
+                self.len += 1;
+                return;
             }
-        };
+            self.grow();
+        }
+    }
+
+    fn fill(&mut self, slot: usize, hash: u64, payload: u32) {
         self.hashes[slot] = hash;
-        self.payloads[slot] = payload.0;
-        self.len += 1;
+        self.payloads[slot] = payload;
         let word = share(hash, self.filter.len());
         self.filter[word] |= filter_bits(hash);
     }
 
-    /// The slot of the first entry of `hash` that `known` accepts, or else the empty one where it would stand.
-    fn slot_of(&self, hash: u64, known: impl Fn(Payload) -> bool) -> Option<usize> {
-        let hash = hash.max(1);
-        let from = share(hash, self.hashes.len());
-        let mut slots = (from..self.hashes.len()).chain(0..from);
-        slots.find(|&slot| {
-            let there = self.hashes[slot];
-            there == 0 || there == hash && known(Payload(self.payloads[slot]))
-        })
+    /// The slots that hashes have shares of: all but the last few, over which the last clusters may run.
+    fn slots(&self) -> usize {
+        self.hashes.len().saturating_sub(SLACK)
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        share(hash, self.slots())
+    }
+
+    /// The slot of the first entry of `hash` that `is_same` accepts, or else the empty one where it would stand.
+    fn free_slot(&self, hash: u64, is_same: impl Fn(usize) -> bool) -> Option<usize> {
+        let from = self.home(hash);
+        let mut slots = (from..).zip(&self.hashes[from..]);
+        slots.find(|&(slot, &there)| there == 0 || there == hash && is_same(slot)).map(|(slot, _)| slot)
     }
 
     fn grow(&mut self) {
-        let slots = (self.hashes.len() + self.hashes.len() / 4).max(FIRST);
-        let hashes = std::mem::replace(&mut self.hashes, vec![0; slots]);
-        let payloads = std::mem::replace(&mut self.payloads, vec![0; slots]);
-        self.filter = vec![0; slots.div_ceil(Self::SLOTS_PER_WORD)];
-        // Entries of one hash stay in their order: it begins at the first slot after an empty one.
-        let first = hashes.iter().position(|&hash| hash == 0).unwrap_or(0);
-        for slot in (first..hashes.len()).chain(0..first) {
-            let hash = hashes[slot];
-            if let Some(free) = (hash != 0).then(|| self.slot_of(hash, |_| false)).flatten() {
-                self.hashes[free] = hash;
-                self.payloads[free] = payloads[slot];
-                let word = share(hash, self.filter.len());
-                self.filter[word] |= filter_bits(hash);
-            }
+        let (hashes, payloads) = (std::mem::take(&mut self.hashes), std::mem::take(&mut self.payloads));
+        let slots = hashes.len().saturating_sub(SLACK);
+        // A large table grows by half, since it is the one whose memory counts.
+        let mut slots = (slots + if slots < SMALL { slots } else { slots / 2 }).max(FIRST);
+        while !self.refill(slots, &hashes, &payloads) {
+            slots += slots / 4;
         }
+    }
+
+    /// Puts entries into new slots. False if a cluster ran over the end.
+    fn refill(&mut self, slots: usize, hashes: &[u64], payloads: &[u32]) -> bool {
+        self.hashes = vec![0; slots + SLACK];
+        self.payloads = vec![0; slots + SLACK];
+        self.filter = vec![0; slots.div_ceil(Self::SLOTS_PER_WORD)];
+        hashes.iter().zip(payloads).filter(|&(&hash, _)| hash != 0).all(|(&hash, &payload)| {
+            let free = self.free_slot(hash, |_| false);
+            free.map(|slot| self.fill(slot, hash, payload)).is_some()
+        })
     }
 
     /// Every entry.
@@ -156,8 +169,12 @@ mod tests {
         #[test]
         fn it_answers_as_a_list_does(entries in proptest::collection::vec((0..400_u64, 1..4_u16), 0..900)) {
             let key = LedgerKey::danger_for_replay("table");
-            // Clusters too: some hashes lie side by side, and some are 0.
-            let hash = |n: u64| if n.is_multiple_of(3) { n } else { key.text(0, &n.to_le_bytes()) };
+            // Clusters too: some hashes lie side by side, the last at the end, and one is 0.
+            let hash = |n: u64| match n % 40 {
+                0 => 2 * (n / 40),
+                1 => u64::MAX - n,
+                _ => key.text(0, &n.to_le_bytes()),
+            };
             let (mut table, mut list) = (Table::default(), Vec::<(u64, u16, u32)>::new());
             for (at, &(n, flags)) in (0..).zip(&entries) {
                 table.add(hash(n), Payload::new(flags, at));
