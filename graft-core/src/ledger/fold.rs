@@ -114,61 +114,140 @@ pub(super) struct Token<'a> {
 
 /// Cuts `text` into tokens.
 pub(super) fn tokens(text: &str, mut emit: impl FnMut(Token<'_>)) {
-    let mut folded = String::with_capacity(text.len());
-    let mut capitals = Vec::new();
-    fold_each(text, |at, c| {
-        if text[at..].starts_with(char::is_uppercase) {
-            capitals.push(folded.len());
-        }
-        folded.push(c);
-    });
-    let mut capitals = capitals.into_iter().peekable();
-    let mut rest = folded.as_str();
+    let folded = Folded::new(text);
+    let (text, bytes) = (folded.text.as_str(), folded.text.as_bytes());
     let mut spaced = false;
     // The two tokens before, as far as nothing stands between them and this one.
     let mut before = [Kind::End; 2];
-    while let Some(c) = rest.chars().next() {
-        if c.is_whitespace() {
-            (spaced, before) = (true, [Kind::End; 2]);
-            rest = &rest[c.len_utf8()..];
-            continue;
-        }
-        let at = folded.len() - rest.len();
-        while capitals.next_if(|&capital| capital < at).is_some() {}
-        let is_chained = matches!(before, [Kind::Number | Kind::Word, Kind::Dot]);
-        let (kind, text, behind) = match c {
-            c if is_word(c) => word(rest, is_chained),
-            c => (mark(c), Cow::Borrowed(&rest[..c.len_utf8()]), &rest[c.len_utf8()..]),
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let (kind, width) = match ASCII[usize::from(byte)] {
+            Class::Space => {
+                (spaced, before) = (true, [Kind::End; 2]);
+                at += 1;
+                continue;
+            }
+            Class::Other => match text[at..].chars().next() {
+                Some(c) if is_word(c) => (Kind::Word, 0),
+                c => (Kind::Mark, c.map_or(1, char::len_utf8)),
+            },
+            Class::Word | Class::Digit => (Kind::Word, 0),
+            Class::Mark(kind) => (kind, 1),
         };
-        emit(Token { kind, spaced, capital: capitals.peek() == Some(&at), text: &text });
+        let capital = folded.is_capital(at);
+        let (kind, spelled, end) = if kind == Kind::Word {
+            let (end, is_number) = word_end(text, at);
+            if is_number {
+                let is_chained = matches!(before, [Kind::Number | Kind::Word, Kind::Dot]);
+                let (number, rest) = number(text[at..].split_at(end - at), is_chained);
+                (Kind::Number, number, text.len() - rest.len())
+            } else {
+                (Kind::Word, Cow::Borrowed(&text[at..end]), end)
+            }
+        } else {
+            (kind, Cow::Borrowed(&text[at..at + width]), at + width)
+        };
+        emit(Token { kind, spaced, capital, text: &spelled });
         (spaced, before) = (false, [before[1], kind]);
-        rest = behind;
+        at = end;
     }
 }
 
-fn mark(c: char) -> Kind {
-    match c {
-        '@' | '-' => Kind::Binder,
-        '.' => Kind::Dot,
-        '/' | '\\' => Kind::Slash,
-        ':' => Kind::Colon,
-        // RFC 5322, section 3.2.3, less the hyphen.
-        '!' | '#' | '$' | '%' | '&' | '\'' | '*' | '+' | '=' | '?' | '^' | '`' | '{' | '|' | '}' | '~' => {
-            Kind::Atext
+/// A folded text, and where its capitals were.
+struct Folded<'a> {
+    text: String,
+    capitals: Capitals<'a>,
+}
+
+enum Capitals<'a> {
+    /// Where they are in the text itself.
+    Same(&'a [u8]),
+    /// At these places of the folded text, in order.
+    At(Vec<usize>),
+}
+
+impl<'a> Folded<'a> {
+    fn new(text: &'a str) -> Self {
+        if text.is_ascii() {
+            return Self { text: text.to_ascii_lowercase(), capitals: Capitals::Same(text.as_bytes()) };
         }
-        _ => Kind::Mark,
+        let mut folded = String::with_capacity(text.len());
+        let mut capitals = Vec::new();
+        let mut last = None;
+        fold_each(text, |at, c| {
+            if last.replace(at) != Some(at) && text[at..].starts_with(char::is_uppercase) {
+                capitals.push(folded.len());
+            }
+            folded.push(c);
+        });
+        Self { text: folded, capitals: Capitals::At(capitals) }
+    }
+
+    fn is_capital(&self, at: usize) -> bool {
+        match &self.capitals {
+            Capitals::Same(text) => text[at].is_ascii_uppercase(),
+            Capitals::At(places) => places.binary_search(&at).is_ok(),
+        }
     }
 }
 
-/// The word or number that `text` begins with, in its canonical spelling, and what is behind it. A number
-/// that is chained to others by dots, as in a version or an address, stands for itself.
-fn word(text: &str, is_chained: bool) -> (Kind, Cow<'_, str>, &str) {
-    let (word, mut rest) = text.split_at(word_len(text));
-    if !is_digits(word) {
-        return (Kind::Word, Cow::Borrowed(word), rest);
+/// What a folded byte is, or begins.
+#[derive(Clone, Copy)]
+enum Class {
+    Space,
+    Word,
+    Digit,
+    Mark(Kind),
+    /// A character of several bytes.
+    Other,
+}
+
+/// The class of every byte.
+const ASCII: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        classes[byte] = match byte as u8 {
+            b'\t'..=b'\r' | b' ' => Class::Space,
+            b'0'..=b'9' => Class::Digit,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Class::Word,
+            b'@' | b'-' => Class::Mark(Kind::Binder),
+            b'.' => Class::Mark(Kind::Dot),
+            b'/' | b'\\' => Class::Mark(Kind::Slash),
+            b':' => Class::Mark(Kind::Colon),
+            // RFC 5322, section 3.2.3, less the hyphen.
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'=' | b'?' | b'^' | b'`' | b'{'
+            | b'|' | b'}' | b'~' => Class::Mark(Kind::Atext),
+            _ => Class::Mark(Kind::Mark),
+        };
+        byte += 1;
     }
+    classes
+};
+
+/// Where the word at `at` ends, and whether it is digits only.
+fn word_end(text: &str, at: usize) -> (usize, bool) {
+    let bytes = text.as_bytes();
+    let (mut end, mut is_number) = (at, true);
+    while let Some(&byte) = bytes.get(end) {
+        match ASCII[usize::from(byte)] {
+            Class::Digit => end += 1,
+            Class::Word => (end, is_number) = (end + 1, false),
+            Class::Other => match text[end..].chars().next() {
+                Some(c) if c.is_alphanumeric() => (end, is_number) = (end + c.len_utf8(), false),
+                _ => break,
+            },
+            Class::Space | Class::Mark(_) => break,
+        }
+    }
+    (end, is_number)
+}
+
+/// The number that begins with `digits`, in its canonical spelling, and what is behind it. A number that is
+/// chained to others by dots, as in a version or an address, stands for itself.
+fn number<'t>((digits, mut rest): (&'t str, &'t str), is_chained: bool) -> (Cow<'t, str>, &'t str) {
     // Groups of thousands, then a fraction without its trailing zeros: 2,200.50 is 2200.5.
-    let mut number = Cow::Borrowed(word);
+    let mut number = Cow::Borrowed(digits);
     while let Some(group) = digits_behind(rest, ',').filter(|group| group.len() == 3) {
         number.to_mut().push_str(group);
         rest = &rest[1 + group.len()..];
@@ -184,7 +263,7 @@ fn word(text: &str, is_chained: bool) -> (Kind, Cow<'_, str>, &str) {
             rest = behind;
         }
     }
-    (Kind::Number, number, rest)
+    (number, rest)
 }
 
 fn word_len(text: &str) -> usize {
