@@ -19,6 +19,7 @@ mod grams;
 mod hash;
 mod intent;
 mod layers;
+mod neighbours;
 mod pairs;
 mod record;
 mod scan;

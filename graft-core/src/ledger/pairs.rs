@@ -1,20 +1,25 @@
-//! What strangers named: the values of untrusted text, as the hashes of its single tokens and of pairs of
-//! neighbours.
+//! What strangers named: the values of untrusted text, as the hashes of its single words, of pairs of tokens
+//! that touch, and of words that are neighbours.
 //!
 //! A value counts as named if each of its neighbours stood side by side, its first began and its last ended
-//! a value. That may join pieces of different places, which accuses more and never less; what vouches for a
-//! value, on the contrary, is matched exactly ([`super::values`]).
+//! a value. That may join pieces of different places, and of words that only stood apart one pair in fifty
+//! is taken for neighbours: it accuses more and never less. What vouches for a value, on the contrary, is
+//! matched exactly ([`super::values`]).
 
 use super::hash::LedgerKey;
 use super::layers::Layers;
+use super::neighbours::Neighbours;
 use super::table::{Payload, Table};
 use super::values::{TokenHash, Value};
 
 /// Values of untrusted texts.
 #[derive(Debug, Default)]
-pub(super) struct PairIndex(Layers);
+pub(super) struct PairIndex {
+    known: Layers,
+    spaced: Neighbours,
+}
 
-/// What may begin or end at a token, as a flag for each kind of value.
+/// What may begin at a token is a flag for each kind of value; the flags for what may end lie below.
 const OPENS: u32 = 4;
 /// A pair stood there, whatever it opens or closes.
 const SEEN: u16 = 1 << 8;
@@ -28,41 +33,54 @@ impl PairIndex {
         for (at, &token) in tokens.iter().enumerate() {
             let alone = opens & Value::may_close(tokens, at + 1);
             if alone != 0 {
-                self.0.merge(key.extend(DOMAIN_ALONE, token.unspaced()), Payload::new(alone, source));
+                self.known.merge(key.extend(DOMAIN_ALONE, token.unspaced()), Payload::new(alone, source));
             }
-            if let Some(&next) = tokens.get(at + 1) {
+            let Some(&next) = tokens.get(at + 1) else { return };
+            let next_opens = Value::may_open(tokens, at + 1);
+            if next.is_spaced() {
+                self.spaced.add(pair(key, token, next));
+            } else {
                 let flags = SEEN | opens << OPENS | Value::may_close(tokens, at + 2);
-                self.0.merge(pair(key, token, next), Payload::new(flags, source));
-                opens = Value::may_open(tokens, at + 1);
+                self.known.merge(pair(key, token, next), Payload::new(flags, source));
             }
+            opens = next_opens;
         }
     }
 
     /// The source that named `value`; of several, one.
     pub(super) fn find(&self, key: &LedgerKey, value: &Value) -> Option<u32> {
         let kind = value.kind_flag();
-        let entry = |hash, flags: u16| {
-            let mut all =
-                self.0.get(hash).filter(|known| known.has(flags) || known.number() == Table::MAX_NUMBER);
-            all.next().map(Payload::number)
-        };
-        if let [only] = value.tokens() {
-            return entry(key.extend(DOMAIN_ALONE, only.unspaced()), kind);
-        }
-        let last = value.tokens().len().checked_sub(2)?;
-        let mut named = 0;
-        for (at, two) in value.tokens().windows(2).enumerate() {
-            let opens = if at == 0 { kind << OPENS } else { 0 };
-            let closes = if at == last { kind } else { 0 };
+        let tokens = value.tokens();
+        let mut named = None;
+        for (at, &token) in tokens.iter().enumerate() {
+            let next = tokens.get(at + 1);
+            let source = match next {
+                Some(&next) if !next.is_spaced() => {
+                    let opens = if at == 0 { kind << OPENS } else { 0 };
+                    let closes = if at + 2 == tokens.len() { kind } else { 0 };
+                    self.source(pair(key, token, next), SEEN | opens | closes)
+                }
+                // The last of tokens that touch was looked up with the one before it.
+                _ if at > 0 && !token.is_spaced() => named,
+                _ => self.source(key.extend(DOMAIN_ALONE, token.unspaced()), kind),
+            }?;
             // The newest source: what is said often was said first elsewhere.
-            named = entry(pair(key, two[0], two[1]), SEEN | opens | closes)?.max(named);
+            named = named.max(Some(source));
+            if next.is_some_and(|next| next.is_spaced() && !self.spaced.contains(pair(key, token, *next))) {
+                return None;
+            }
         }
-        Some(named)
+        named
+    }
+
+    fn source(&self, hash: u64, flags: u16) -> Option<u32> {
+        let is_it = |known: &Payload| known.has(flags) || known.number() == Table::MAX_NUMBER;
+        self.known.get(hash).find(is_it).map(Payload::number)
     }
 
     /// Makes fingerprints of all so far: known still, and no longer where it was named nor what it touched.
     pub(super) fn seal(&mut self) {
-        self.0.seal();
+        self.known.seal();
     }
 }
 

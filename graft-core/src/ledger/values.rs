@@ -34,7 +34,7 @@ impl TokenHash {
         Kind::ALL[(self.0 & KIND) as usize % Kind::ALL.len()]
     }
 
-    fn is_spaced(self) -> bool {
+    pub(super) fn is_spaced(self) -> bool {
         self.0 & SPACED != 0
     }
 
