@@ -2,7 +2,7 @@
 
 use super::hash::{KeyedMap, LedgerKey};
 
-/// The folded bytes of a credential that is found as a whole value; shorter ones would be found
+/// The bytes of a credential, folded exactly, that is found as a whole value; shorter ones would be found
 /// everywhere, longer ones are found as spans.
 pub(super) const MIN_CREDENTIAL: usize = 4;
 pub(super) const MAX_CREDENTIAL: usize = 40;

@@ -5,13 +5,18 @@
 //! come from, and did the user ask for this effect.
 //!
 //! # What is guaranteed
-//! A span of at least [`SPAN_AUTHORITY`] folded bytes (letters and digits, case and width folded) that
-//! was recorded is always found; in content [`SPAN_CONTENT`], where single grams are too common to mean
-//! anything. Random false positives need two of 2^64 keyed hashes to agree.
+//! A span of at least [`SPAN_AUTHORITY`] folded bytes that was recorded is always found; in content
+//! [`SPAN_CONTENT`], where single grams are too common to mean anything. Random false positives need two of
+//! 2^64 keyed hashes to agree.
+//!
+//! Folded are letters and digits alone, of every script, without case, compatibility forms, marks and
+//! whatever cannot be seen; single characters that look alike (UTS 39) are one, so `раураl` in Cyrillic is
+//! `paypal`, and `|`, `l` and `1` are the same byte. What vouches is compared without look-alikes: whole
+//! values, credentials, and what the user or the operator said.
 //!
 //! # What is not
-//! Paraphrase, translation, arithmetic, images, look-alike letters, and text that was encoded on the way
-//! (base64, percent, ..) are not followed.
+//! Paraphrase, translation, arithmetic, images, look-alikes of more than one character (`rn` for `m`), and
+//! text that was encoded on the way (base64, percent, ..) are not followed.
 
 mod credentials;
 mod fold;
@@ -37,7 +42,7 @@ pub use seen::{Provenance, Seen};
 
 use crate::{Call, CallId, Label, Leaf, Leaves, Path, Segment, Sensitivity, Source, ToolMetadata, Trust};
 use credentials::{Credentials, MAX_CREDENTIAL, MIN_CREDENTIAL};
-use fold::span_fold;
+use fold::{exact_fold, span_fold};
 use grams::{GramIndex, Phrases, SECRET, UNTRUSTED};
 use hash::KeyedSet;
 use intent::prefixes;
@@ -114,7 +119,10 @@ struct State {
     /// Values that strangers said.
     pairs: PairIndex,
     grams: GramIndex,
+    /// What the user and the operator said, folded exactly.
     said: Phrases,
+    /// The same as spans fold, for what reaches over calls: of that no more than its fold is kept.
+    said_alike: Phrases,
     stems: KeyedSet,
     credentials: Credentials,
     tails: Tails,
@@ -174,7 +182,8 @@ impl TaintLedger {
             return; // it vouches for nothing, which is the cautious side
         }
         state.values.record(&self.key, text, index, Class::Spoken);
-        state.said.record(&self.key, &span_fold(text));
+        state.said.record(&self.key, &exact_fold(text));
+        state.said_alike.record(&self.key, &span_fold(text));
         if speaker == Speaker::User {
             let left = MAX_INTENT_TEXT - state.intent_text;
             let cut = (0..=text.len().min(left)).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
@@ -270,10 +279,11 @@ impl TaintLedger {
         }
         state.seen_secret |= secret;
         let folded = span_fold(text);
-        if piece.credential && (MIN_CREDENTIAL..=MAX_CREDENTIAL).contains(&folded.len()) {
+        let exact = if piece.credential { exact_fold(text) } else { Vec::new() };
+        if (MIN_CREDENTIAL..=MAX_CREDENTIAL).contains(&exact.len()) {
             // Not bounded by the text's limit: a credential is short, and must not be forgotten.
             let index = source.index(state);
-            if !state.credentials.record(&self.key, &folded, index) {
+            if !state.credentials.record(&self.key, &exact, index) {
                 state.secret_overflow.get_or_insert(index);
             }
         }

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use super::fold::{span_fold, span_offsets};
+use super::fold::{exact_fold, exact_offsets, span_fold, span_offsets};
 use super::grams::{Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
 use super::seen::Seen;
 use super::tails::Ways;
@@ -16,7 +16,7 @@ pub enum Carried {
     Untrusted,
     /// Secret, whoever said it too.
     Secret,
-    /// A whole value of a field that holds credentials, of 4 to 40 folded bytes.
+    /// A whole value of a field that holds credentials, of 4 to 40 folded bytes, with `0` and `O` apart.
     Credential,
 }
 
@@ -116,24 +116,29 @@ impl<'s> Scan<'s> {
         if text.is_empty() || state.grams.is_empty() && state.credentials.is_empty() {
             return;
         }
-        let folded = span_fold(text);
-        let offsets = OnceCell::new();
-        let mut carry = |what, span: Span| {
-            let offsets = offsets.get_or_init(|| span_offsets(text));
-            let range = bytes_of(text, offsets, span.range.clone());
+        let mut carry = |what, range: Range<usize>, is_wide, source| {
             let was_said = seen.was_said(&text[range.clone()]);
             if what != Carried::Untrusted || !was_said {
-                let is_wide = what == Carried::Credential || span.is_wide();
-                let source = state.source_of(span.source);
+                let source = state.source_of(source);
                 found(Carry { what, leaf: 0, range, source, is_wide, was_said });
             }
         };
+        let folded = span_fold(text);
+        let offsets = OnceCell::new();
+        let bytes =
+            |span: &Span| bytes_of(text, offsets.get_or_init(|| span_offsets(text)), span.range.clone());
         state.grams.look(key, &folded, &mut self.hits);
-        spans(&self.hits, UNTRUSTED, |span| carry(Carried::Untrusted, span));
-        spans(&self.hits, SECRET, |span| carry(Carried::Secret, span));
-        state
-            .credentials
-            .find(key, &folded, |range, source| carry(Carried::Credential, Span { range, source }));
+        for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
+            spans(&self.hits, flag, |span| carry(what, bytes(&span), span.is_wide(), span.source));
+        }
+        if state.credentials.is_empty() {
+            return;
+        }
+        let offsets = OnceCell::new();
+        state.credentials.find(key, &exact_fold(text), |range, source| {
+            let offsets = offsets.get_or_init(|| exact_offsets(text));
+            carry(Carried::Credential, bytes_of(text, offsets, range), true, source);
+        });
     }
 
     /// Searches what reaches from the text that left that way before into `text`.
@@ -154,7 +159,7 @@ impl<'s> Scan<'s> {
                 if span.range.start >= tail.len() || span.range.end <= tail.len() {
                     return; // it lies on one side, where it was found already
                 }
-                let was_said = seen.state.said.contains(key, &both[span.range.clone()]) == Some(true);
+                let was_said = seen.state.said_alike.contains(key, &both[span.range.clone()]) == Some(true);
                 if what != Carried::Untrusted || !was_said {
                     let range = bytes_of(start, &offsets, 0..span.range.end - tail.len());
                     let (is_wide, source) = (span.is_wide(), seen.state.source_of(span.source));

@@ -2,7 +2,7 @@
 
 use std::sync::RwLockReadGuard;
 
-use super::fold::{host, span_fold};
+use super::fold::{exact_fold, host};
 use super::intent::fold_line;
 use super::scan::Scan;
 use super::tails::Ways;
@@ -95,10 +95,11 @@ impl Seen<'_> {
         arg.map_or(0, |arg| self.state.tails.bits(ways.of(key, tool, arg)))
     }
 
-    /// Whether the user or the operator said this text, with all its letters and digits in order.
+    /// Whether the user or the operator said this text, with all its letters and digits in order, look-alikes
+    /// apart.
     pub fn was_said(&self, text: &str) -> bool {
         let key = &self.ledger.key;
-        if let Some(said) = self.state.said.contains(key, &span_fold(text)) {
+        if let Some(said) = self.state.said.contains(key, &exact_fold(text)) {
             return said;
         }
         let value = Value::new(key, text);
