@@ -263,6 +263,23 @@ fn a_text_split_over_calls_is_found_toward_one_destination() {
 }
 
 #[test]
+fn what_the_user_said_is_theirs_to_send_in_pieces_too() {
+    let said = "pay the electrician on friday";
+    for is_said in [false, true] {
+        let ledger = TaintLedger::new(key());
+        ledger.record_output(CallId(0), &tool("mail"), &said, &Label::default());
+        if is_said {
+            ledger.record_trusted(Speaker::User, said);
+        }
+        let (send, meta) = (send(), crate::Metadata::new(crate::RunId([7; 16]), CallId(9)));
+        let args = [("to", "bob"), ("text", &said[..14])].map(|(name, text)| (name, text.to_owned()));
+        ledger.record_sent(&Call::new(&send, &meta, &std::collections::BTreeMap::from(args)));
+        let found = carried(&ledger.read(), &[("to", "bob"), ("text", &said[14..])]);
+        assert_eq!(found.iter().any(|carry| carry.what == Carried::Untrusted), !is_said, "{found:?}");
+    }
+}
+
+#[test]
 fn what_no_longer_fits_is_found_without_its_source() {
     let mut read = tool("mail");
     read.sensitivity = Sensitivity::Secret;
