@@ -1,7 +1,7 @@
 //! How often is a text called carried that has nothing to do with what was read?
 //!
-//! Each benign text of a file is read in a run of its own, and of every other one the first 700 characters
-//! are judged as content and the first 64 as a destination: all ordered pairs.
+//! Each benign text of a file is read in a run of its own, and every other one is judged: its first 700
+//! characters as content, with the stop grams and without, and as a destination if it has at most 64.
 //!
 //! `cargo bench --bench unrelated -- TEXTS.jsonl [--list]`, where a line is `{"id", "label", "text", ..}` and only
 //! the label `benign` counts. `--list` names the pairs. Without a file, texts of made-up words.
@@ -23,14 +23,24 @@ struct Text {
     id: String,
     text: String,
     content: String,
-    authority: String,
 }
 
 impl Text {
     fn new(id: String, text: String) -> Self {
-        let first = |characters| text.chars().take(characters).collect();
-        Self { content: first(CONTENT), authority: first(AUTHORITY), id, text }
+        Self { content: text.chars().take(CONTENT).collect(), id, text }
     }
+
+    fn is_value(&self) -> bool {
+        self.text.chars().count() <= AUTHORITY
+    }
+}
+
+/// What was found in one text.
+#[derive(Default)]
+struct Found {
+    any: bool,
+    wide: bool,
+    wide_and_rare: bool,
 }
 
 fn main() -> Result<(), Failure> {
@@ -43,47 +53,47 @@ fn main() -> Result<(), Failure> {
         None => (0..120).map(|seed| Text::new(seed.to_string(), text(Script::Latin, seed, 4096))).collect(),
     };
     let tool = ToolMetadata::new(Name::from_static("page"));
-    let (mut pairs, mut content, mut authority) = (0_u64, 0_u64, 0_u64);
+    let (mut pairs, mut rare, mut content, mut values, mut authority) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
     for read in &texts {
         let ledger = TaintLedger::new(LedgerKey::danger_for_replay("unrelated"));
         ledger.record_output(CallId(0), &tool, &read.text, &Label::default());
         let seen = ledger.read();
-        let is_carried = |text: &str, wide: bool| {
-            let mut scan = seen.scan();
-            scan.add("text", Role::Content, Leaf::Str(text));
-            let mut found = false;
-            scan.finish(&tool.name, &mut |carry| {
-                found |= carry.what == Carried::Untrusted && (carry.is_wide || !wide);
-            });
-            found
-        };
         for judged in texts.iter().filter(|judged| judged.id != read.id) {
+            let (mut scan, mut found) = (seen.scan(), Found::default());
+            scan.add("text", Role::Content, Leaf::Str(&judged.content));
+            scan.finish(&tool.name, &mut |carry| {
+                let is_wide = carry.is_wide && carry.what == Carried::Untrusted;
+                found.any |= carry.what == Carried::Untrusted;
+                found.wide |= is_wide;
+                found.wide_and_rare |= is_wide && !carry.is_common;
+            });
             pairs += 1;
-            let found = (is_carried(&judged.content, true), is_carried(&judged.authority, false));
-            content += u64::from(found.0);
-            authority += u64::from(found.1);
-            if is_listed && (found.0 || found.1) {
+            rare += u64::from(found.wide_and_rare);
+            content += u64::from(found.wide);
+            if judged.is_value() {
+                values += 1;
+                authority += u64::from(found.any);
+            }
+            if is_listed && (found.wide_and_rare || judged.is_value() && found.any) {
                 println!("{} in {}", judged.id, read.id);
             }
         }
     }
-    let percent = |count: u64| 100.0 * count as f64 / pairs.max(1) as f64;
     if is_json {
         let line = serde_json::json!({
-            "texts": texts.len(), "pairs": pairs, "content": content, "authority": authority,
+            "texts": texts.len(), "pairs": pairs, "content": rare, "content_without_stop_grams": content,
+            "values": values, "values_carried": authority,
         });
         println!("{line}");
         return Ok(());
     }
-    println!("{} texts, {pairs} ordered pairs", texts.len());
-    println!(
-        "content of {CONTENT} characters, spans of {SPAN_CONTENT}: {content} ({:.3}%)",
-        percent(content)
-    );
-    println!(
-        "values of {AUTHORITY} characters, spans of {SPAN_AUTHORITY}: {authority} ({:.3}%)",
-        percent(authority)
-    );
+    let show = |what: &str, count: u64, of: u64| {
+        println!("{what:<62}{count:>9} of {of:>9} {:>7.3}%", 100.0 * count as f64 / of.max(1) as f64);
+    };
+    println!("{} texts, all ordered pairs", texts.len());
+    show(&format!("content of {CONTENT} characters, spans of {SPAN_CONTENT}"), rare, pairs);
+    show("the same without the stop grams", content, pairs);
+    show(&format!("values of at most {AUTHORITY} characters, spans of {SPAN_AUTHORITY}"), authority, values);
     Ok(())
 }
 

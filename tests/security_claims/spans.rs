@@ -2,8 +2,8 @@
 
 use graft::core::ledger::{SPAN_AUTHORITY, SPAN_CONTENT};
 use graft::core::{
-    CallId, Carried, Effect, Label, LedgerKey, Name, Origin, OutputTrust, Sensitivity, TaintLedger,
-    ToolMetadata,
+    CallId, Carried, Effect, Label, Leaf, LedgerKey, Name, Origin, OutputTrust, Role, Sensitivity,
+    TaintLedger, ToolMetadata,
 };
 
 const PAGE: &str = "In autumn, when winds hold steady, 14 kites rise over Harbor Hill; by dusk 9 of them are \
@@ -30,13 +30,16 @@ fn a_carried_span_of_the_claimed_length_is_found_at_every_place() {
     let ledger = recorded();
     let seen = ledger.read();
     let letters: Vec<char> = PAGE.chars().filter(char::is_ascii_alphanumeric).collect();
-    let found = |which, length: usize, content| {
+    let found = |which, length: usize, content: bool| {
         let spans = letters.windows(length);
         spans
             .filter(|span| {
                 let text = format!("zzz {} zzz", rewritten(span));
-                let mut hit = false;
-                seen.carried(which, &text, content, |_, _| hit = true);
+                let (mut hit, mut scan) = (false, seen.scan());
+                scan.add("text", Role::Content, Leaf::Str(&text));
+                scan.finish(&Name::from_static("send"), &mut |carry| {
+                    hit |= carry.what == which && (carry.is_wide || !content);
+                });
                 hit
             })
             .count()

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::hash::{KeyedSet, LedgerKey};
 use super::layers::Layers;
+use super::stop::stop_grams;
 use super::table::Payload;
 
 /// Folded bytes in one gram.
@@ -25,6 +26,8 @@ pub const SPAN_CONTENT: usize = GRAM + 2 * STRIDE + STRIDE - 1;
 pub(super) const UNTRUSTED: u16 = 1;
 /// The text was secret.
 pub(super) const SECRET: u16 = 2;
+/// The gram is one that unrelated texts share.
+const COMMON: u16 = 4;
 
 /// The grams of recorded texts.
 #[derive(Debug, Default)]
@@ -44,13 +47,10 @@ pub(super) struct Span {
     pub(super) range: Range<usize>,
     /// The number of the source that brought its first gram.
     pub(super) source: u32,
-}
-
-impl Span {
-    /// Whether it is long enough to mean something in content.
-    pub(super) fn is_wide(&self) -> bool {
-        self.range.len() >= GRAM + 2 * STRIDE
-    }
+    /// Whether it is long enough to mean something in content: three recorded grams lie [`STRIDE`] apart.
+    pub(super) is_wide: bool,
+    /// Whether all its grams are ones that unrelated texts share.
+    pub(super) is_common: bool,
 }
 
 impl GramIndex {
@@ -61,11 +61,12 @@ impl GramIndex {
 
     /// Records a folded text of the source with this number, which is [`UNTRUSTED`], [`SECRET`] or both.
     pub(super) fn record(&mut self, key: &LedgerKey, folded: &[u8], flags: u16, source: u32) {
-        let payload = Payload::new(flags, source);
+        let stop = stop_grams();
         let last = folded.len().checked_sub(GRAM);
         for at in (0..).step_by(STRIDE).take_while(|at| Some(*at) < last).chain(last) {
             if let Some(gram) = folded[at..].first_chunk() {
-                self.0.add(key.gram(gram), payload);
+                let common = if stop.contains(gram) { COMMON } else { 0 };
+                self.0.add(key.gram(gram), Payload::new(flags | common, source));
             }
         }
     }
@@ -95,12 +96,25 @@ impl GramIndex {
 /// [`STRIDE`] apart; its last may lie nearer.
 pub(super) fn spans(hits: &[Hit], flag: u16, mut found: impl FnMut(Span)) {
     let mut span: Option<Span> = None;
+    // For each place modulo the stride, the last hit there and how many stood in a row up to it.
+    let mut rows = [(0, 0_u8); STRIDE];
     for hit in hits.iter().filter(|hit| hit.payload.has(flag)) {
-        let end = hit.at + GRAM;
+        let row = &mut rows[hit.at % STRIDE];
+        *row = match *row {
+            (at, count) if at == hit.at && count > 0 => (at, count),
+            (at, count) if at + STRIDE == hit.at => (hit.at, count.saturating_add(1)),
+            _ => (hit.at, 1),
+        };
+        let (end, is_common) = (hit.at + GRAM, hit.payload.has(COMMON));
+        let is_wide = row.1 >= 3;
         match &mut span {
-            Some(span) if end <= span.range.end + STRIDE => span.range.end = end,
+            Some(span) if end <= span.range.end + STRIDE => {
+                span.range.end = end;
+                span.is_wide |= is_wide;
+                span.is_common &= is_common;
+            }
             _ => {
-                let next = Span { range: hit.at..end, source: hit.payload.number() };
+                let next = Span { range: hit.at..end, source: hit.payload.number(), is_wide, is_common };
                 span.replace(next).into_iter().for_each(&mut found);
             }
         }
@@ -168,7 +182,7 @@ mod tests {
                 prop_assert!(!found.is_empty());
             }
             if naive(&recorded, &text, SPAN_CONTENT) {
-                prop_assert!(found.iter().any(Span::is_wide));
+                prop_assert!(found.iter().any(|span| span.is_wide));
             }
             // Nothing shorter than a gram is ever called carried.
             if !naive(&recorded, &text, GRAM) {
@@ -183,8 +197,14 @@ mod tests {
         let mut index = GramIndex::default();
         index.record(&key(), text, UNTRUSTED, 4);
         index.record(&key(), &text[..20], UNTRUSTED | SECRET, 5);
-        assert_eq!(found(&index, text, UNTRUSTED), [Span { range: 0..34, source: 4 }]);
-        assert_eq!(found(&index, text, SECRET), [Span { range: 0..20, source: 5 }]);
+        assert_eq!(
+            found(&index, text, UNTRUSTED),
+            [Span { range: 0..34, source: 4, is_wide: true, is_common: false }]
+        );
+        assert_eq!(
+            found(&index, text, SECRET),
+            [Span { range: 0..20, source: 5, is_wide: false, is_common: false }]
+        );
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod pairs;
 mod record;
 mod scan;
 mod seen;
+mod stop;
 mod table;
 mod tails;
 mod values;
@@ -39,6 +40,8 @@ pub use grams::{SPAN_AUTHORITY, SPAN_CONTENT};
 pub use hash::LedgerKey;
 pub use scan::{Carried, Carry, Scan};
 pub use seen::{Provenance, Seen};
+#[cfg(feature = "conformance")]
+pub use stop::make_stop_grams;
 
 use crate::{Call, CallId, Label, Leaf, Leaves, Path, Segment, Sensitivity, Source, ToolMetadata, Trust};
 use credentials::{Credentials, MAX_CREDENTIAL, MIN_CREDENTIAL};
@@ -287,7 +290,8 @@ impl TaintLedger {
                 state.secret_overflow.get_or_insert(index);
             }
         }
-        if !state.admit(self.limit, self.cap, text.len()) {
+        // A few characters fold to many bytes.
+        if !state.admit(self.limit, self.cap, text.len().max(folded.len())) {
             if !trusted && state.overflow.is_none() {
                 state.overflow = Some(source.index(state));
             }

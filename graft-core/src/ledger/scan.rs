@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use super::State;
 use super::fold::{exact_fold, exact_offsets, span_fold, span_offsets};
 use super::grams::{Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
 use super::seen::Seen;
@@ -34,6 +35,8 @@ pub struct Carry {
     /// Whether it proves [`SPAN_CONTENT`](super::SPAN_CONTENT) folded bytes and not only
     /// [`SPAN_AUTHORITY`](super::SPAN_AUTHORITY). Credentials do.
     pub is_wide: bool,
+    /// Whether all of it is what unrelated texts share, so that in content it says little. Credentials are not.
+    pub is_common: bool,
     /// Whether the user or the operator said it as well.
     pub was_said: bool,
 }
@@ -116,20 +119,20 @@ impl<'s> Scan<'s> {
         if text.is_empty() || state.grams.is_empty() && state.credentials.is_empty() {
             return;
         }
-        let mut carry = |what, range: Range<usize>, is_wide, source| {
+        let mut carry = |what, range: Range<usize>, span: &Span| {
             let was_said = seen.was_said(&text[range.clone()]);
             if what != Carried::Untrusted || !was_said {
-                let source = state.source_of(source);
-                found(Carry { what, leaf: 0, range, source, is_wide, was_said });
+                found(span.carry(state, what, range, was_said));
             }
         };
         let folded = span_fold(text);
         let offsets = OnceCell::new();
-        let bytes =
-            |span: &Span| bytes_of(text, offsets.get_or_init(|| span_offsets(text)), span.range.clone());
         state.grams.look(key, &folded, &mut self.hits);
         for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
-            spans(&self.hits, flag, |span| carry(what, bytes(&span), span.is_wide(), span.source));
+            spans(&self.hits, flag, |span| {
+                let offsets = offsets.get_or_init(|| span_offsets(text));
+                carry(what, bytes_of(text, offsets, span.range.clone()), &span);
+            });
         }
         if state.credentials.is_empty() {
             return;
@@ -137,7 +140,8 @@ impl<'s> Scan<'s> {
         let offsets = OnceCell::new();
         state.credentials.find(key, &exact_fold(text), |range, source| {
             let offsets = offsets.get_or_init(|| exact_offsets(text));
-            carry(Carried::Credential, bytes_of(text, offsets, range), true, source);
+            let span = Span { range: range.clone(), source, is_wide: true, is_common: false };
+            carry(Carried::Credential, bytes_of(text, offsets, range), &span);
         });
     }
 
@@ -162,11 +166,18 @@ impl<'s> Scan<'s> {
                 let was_said = seen.state.said_alike.contains(key, &both[span.range.clone()]) == Some(true);
                 if what != Carried::Untrusted || !was_said {
                     let range = bytes_of(start, &offsets, 0..span.range.end - tail.len());
-                    let (is_wide, source) = (span.is_wide(), seen.state.source_of(span.source));
-                    found(Carry { what, leaf: 0, range, source, is_wide, was_said });
+                    found(span.carry(&seen.state, what, range, was_said));
                 }
             });
         }
+    }
+}
+
+impl Span {
+    /// The finding that it is; its leaf is still to be told.
+    fn carry(&self, state: &State, what: Carried, range: Range<usize>, was_said: bool) -> Carry {
+        let (source, is_wide, is_common) = (state.source_of(self.source), self.is_wide, self.is_common);
+        Carry { what, leaf: 0, range, source, is_wide, is_common, was_said }
     }
 }
 

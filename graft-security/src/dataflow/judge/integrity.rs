@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use graft_core::{Carried, Exfil, Path, Provenance, Role, Signal, Source};
+use graft_core::{Carried, Carry, Exfil, Path, Provenance, Role, Signal, Source};
 
 use super::{Judge, Weight};
 use crate::dataflow::Response;
@@ -20,12 +20,14 @@ impl Judge<'_> {
             return;
         }
         let untrusted = self.carried().filter(|carry| carry.what == Carried::Untrusted && carry.is_wide);
-        let spans: Vec<_> = untrusted.map(|carry| (carry.range.clone(), carry.source.clone())).collect();
+        let spans: Vec<Carry> = untrusted.cloned().collect();
         if !spans.is_empty() || is_value && is_short(text) && self.is_untrusted(text) {
             self.taint();
         }
-        for (range, source) in spans {
+        for Carry { range, source, is_common, .. } in spans {
             let weight = self.weight_of(Signal::UntrustedToSink);
+            // What unrelated texts share is listed, and stops nothing.
+            let weight = if is_common { weight.map(|_| Weight::Finding) } else { weight };
             self.add(weight, Signal::UntrustedToSink, "carried-span", path, range, source);
         }
         if role == Role::Content && self.call.tool.exfil != Exfil::None {
