@@ -41,7 +41,7 @@ pub use key::{MIN_KEY_LEN, WeakKey, check_key};
 pub use label::{Label, Origin, Origins, Sensitivity, TaintLabel, Trust};
 pub use labeled::{Door, Labeled, Receipt};
 pub use leaf::{Leaf, Leaves, Path, Segment, Visit};
-pub use ledger::{Carried, Carry, LedgerKey, Provenance, Scan, Seen, Speaker, TaintLedger};
+pub use ledger::{Carried, Carry, LedgerKey, Provenance, Scan, Seen, Speaker, TaintLedger, View};
 pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
 pub use tool::{Effect, Exfil, OutputTrust, RecordRule, Role, ToolMetadata};
 pub use verdict::{Decision, Evidence, Signal, Source, Verdict};

@@ -33,6 +33,8 @@ mod stop;
 mod table;
 mod tails;
 mod values;
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing asks for decoded texts yet"))]
+mod views;
 
 use std::sync::RwLock;
 
@@ -42,6 +44,10 @@ pub use scan::{Carried, Carry, Scan};
 pub use seen::{Provenance, Seen};
 #[cfg(feature = "conformance")]
 pub use stop::make_stop_grams;
+pub use views::View;
+#[cfg(any(test, feature = "conformance"))]
+#[doc(hidden)]
+pub use views::encode as conformance;
 
 use crate::{Call, CallId, Label, Leaf, Leaves, Path, Segment, Sensitivity, Source, ToolMetadata, Trust};
 use credentials::{Credentials, MAX_CREDENTIAL, MIN_CREDENTIAL};

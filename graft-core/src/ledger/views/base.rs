@@ -1,0 +1,141 @@
+//! Base64, base32 and hexadecimal: runs of digits of 6, 5 and 4 bits.
+//!
+//! The text that is looked for may begin at any digit of a run, because digits of something else may stand
+//! before it. So a run is one stream of bits, read as bytes from each bit at which a digit can begin.
+
+use super::View;
+
+/// The fewest digits of a run that is decoded.
+pub(super) const MIN_RUN: usize = 16;
+
+/// How to read the digits of one base.
+pub(super) struct Alphabet {
+    pub(super) view: View,
+    bits: usize,
+    values: [u8; 256],
+}
+
+/// What stands between lines: it and the blanks after it are skipped.
+const BREAK: u8 = 0x80;
+/// What may stand between hexadecimal digits.
+const SEPARATOR: u8 = 0x81;
+/// What ends a run.
+const END: u8 = 0xff;
+
+/// The four kinds of runs. Base32 is of one case, so that mixed text is no candidate.
+pub(super) static ALPHABETS: [Alphabet; 4] = [
+    Alphabet::new(View::Base64, 6, &[b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"])
+        .also(b"-", 62)
+        .also(b"_", 63),
+    Alphabet::new(View::Base32, 5, &[b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"]),
+    Alphabet::new(View::Base32, 5, &[b"abcdefghijklmnopqrstuvwxyz234567"]),
+    Alphabet::new(View::Hex, 4, &[b"0123456789abcdef", b"0123456789ABCDEF"]).also(b" \t\r\n:,;-", SEPARATOR),
+];
+
+/// A run of digits.
+pub(super) struct Run {
+    /// The end of its last digit.
+    pub(super) end: usize,
+    /// The end of what was looked at: no run that was not part of this one begins before.
+    pub(super) seen: usize,
+    pub(super) digits: usize,
+}
+
+impl Alphabet {
+    const fn new(view: View, bits: usize, digits: &[&[u8]]) -> Self {
+        let mut alphabet = Self { view, bits, values: [END; 256] }.also(b"\r\n", BREAK);
+        let mut case = 0;
+        while case < digits.len() {
+            let mut n = 0;
+            while n < digits[case].len() {
+                alphabet.values[digits[case][n] as usize] = n as u8;
+                n += 1;
+            }
+            case += 1;
+        }
+        alphabet
+    }
+
+    const fn also(mut self, bytes: &[u8], value: u8) -> Self {
+        let mut n = 0;
+        while n < bytes.len() {
+            self.values[bytes[n] as usize] = value;
+            n += 1;
+        }
+        self
+    }
+
+    pub(super) const fn is_digit(&self, byte: u8) -> bool {
+        self.values[byte as usize] < BREAK
+    }
+
+    /// Whether `byte` can stand in a run; blanks after a break can too.
+    pub(super) const fn is_member(&self, byte: u8) -> bool {
+        self.values[byte as usize] != END || self.bits == 4 && (byte == b'x' || byte == b'X')
+    }
+
+    /// Packs the digits of the run at `at` into bytes, first digit in the highest bits.
+    pub(super) fn pack(&self, bytes: &[u8], at: usize, packed: &mut Vec<u8>) -> Run {
+        packed.clear();
+        let mut run = Run { end: at, seen: at, digits: 0 };
+        let (mut word, mut held) = (0_u32, 0);
+        let mut since_separator = 0;
+        while let Some(&byte) = bytes.get(run.seen) {
+            match self.values[usize::from(byte)] {
+                BREAK => {
+                    let blanks = bytes[run.seen..].iter().take_while(|b| b" \t\r\n".contains(b)).count();
+                    run.seen += blanks;
+                    since_separator = 0;
+                }
+                SEPARATOR => {
+                    run.seen += 1;
+                    since_separator = 0;
+                }
+                END => break,
+                _ if self.bits == 4 && since_separator % 2 == 0 && is_prefix(&bytes[run.seen..]) => {
+                    run.seen += 2;
+                    since_separator = 0;
+                }
+                value => {
+                    word = word << self.bits | u32::from(value);
+                    held += self.bits;
+                    if held >= 8 {
+                        held -= 8;
+                        packed.push((word >> held) as u8);
+                    }
+                    since_separator += 1;
+                    run.digits += 1;
+                    run.seen += 1;
+                    run.end = run.seen;
+                }
+            }
+        }
+        if held > 0 {
+            packed.push((word << (8 - held)) as u8);
+        }
+        run
+    }
+
+    /// The bits within a byte at which a digit can begin.
+    pub(super) fn shifts(&self) -> impl Iterator<Item = usize> {
+        let step = 1 << self.bits.trailing_zeros();
+        (0..8).step_by(step)
+    }
+
+    /// The bytes of `packed` from its bit `shift` on, into `raw`.
+    pub(super) fn stream(&self, packed: &[u8], digits: usize, shift: usize, raw: &mut Vec<u8>) {
+        let len = (digits * self.bits).saturating_sub(shift) / 8;
+        raw.clear();
+        if shift == 0 {
+            raw.extend_from_slice(&packed[..len]);
+        } else {
+            let pairs = packed.windows(2);
+            raw.extend(pairs.take(len).map(|pair| pair[0] << shift | pair[1] >> (8 - shift)));
+        }
+    }
+}
+
+/// Whether a `0x` stands here and not a digit.
+fn is_prefix(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'0', b'x' | b'X', digit, ..] if digit.is_ascii_hexdigit())
+}
