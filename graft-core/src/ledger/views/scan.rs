@@ -80,7 +80,9 @@ pub(super) fn scan(bytes: &[u8], mut run: impl FnMut(&'static Alphabet, usize) -
             marks |= signs << (8 * n);
         }
         for (kind, alphabet) in ALPHABETS.iter().enumerate() {
-            if full >> kind & 1 != 0 {
+            // Base32 stands in what was seen as base64, whose alphabet is larger.
+            let within = !matches!(kind, 1 | 2) || cursors[0] + MIN_RUN > base;
+            if full >> kind & 1 != 0 && within {
                 let around = base.saturating_sub(MIN_RUN)..bytes.len().min(base + CHUNK + MIN_RUN);
                 runs(bytes, around, 1 << kind, &mut cursors[kind], |at| run(alphabet, at));
             }
@@ -107,16 +109,16 @@ fn runs(
     mut run: impl FnMut(usize) -> usize,
 ) {
     let mut start = around.start.max(*cursor);
-    let mut at = start;
-    while at < around.end {
-        if CLASS[usize::from(bytes[at])] & kind == 0 {
-            start = at + 1;
-        } else if at + 1 - start == MIN_RUN {
-            *cursor = run(start).max(start + 1);
-            (start, at) = (*cursor, *cursor);
-            continue;
+    while start + MIN_RUN <= around.end {
+        let window = &bytes[start..start + MIN_RUN];
+        // From its end: what is no member there rules out all that begins before.
+        match window.iter().rposition(|b| CLASS[usize::from(*b)] & kind == 0) {
+            Some(at) => start += at + 1,
+            None => {
+                *cursor = run(start).max(start + 1);
+                start = *cursor;
+            }
         }
-        at += 1;
     }
 }
 

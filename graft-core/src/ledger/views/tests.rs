@@ -68,7 +68,7 @@ fn a_text_is_found_under_each_view() {
 #[ignore = "a minute"]
 fn a_text_is_found_under_composed_views_many_times() {
     let mut missed = Vec::new();
-    for seed in 0..200_000 {
+    for seed in 1_000_000..1_050_000 {
         let views = encode::chain(&mut Draw::new(seed), MAX_DEPTH);
         if let Err(error) = check(&views, seed) {
             missed.push(error);
