@@ -166,8 +166,12 @@ pub enum Leaf<'a> {
     Variant(&'a str),
     /// A key of a map or JSON object; its path is that of the member.
     Key(&'a str),
-    /// Nothing: an absent option, a JSON null, or a container without members.
+    /// Nothing: an absent option, a JSON null, or a struct without fields.
     Empty,
+    /// A list without members.
+    EmptyList,
+    /// A map or JSON object without members.
+    EmptyMap,
 }
 
 impl Leaf<'_> {
@@ -179,7 +183,7 @@ impl Leaf<'_> {
             Leaf::Uint(number) => Some(f(&number.to_string())),
             Leaf::Float(number) => Some(f(&number.to_string())),
             Leaf::Bytes(bytes) => Some(f(&String::from_utf8_lossy(bytes))),
-            Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty => None,
+            Leaf::Bool(_) | Leaf::Variant(_) | Leaf::Empty | Leaf::EmptyList | Leaf::EmptyMap => None,
         }
     }
 }
@@ -316,7 +320,7 @@ impl<T: Leaves, E: Leaves> Leaves for Result<T, E> {
 impl<T: Leaves> Leaves for [T] {
     fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
         if self.is_empty() {
-            visit(path, Leaf::Empty);
+            visit(path, Leaf::EmptyList);
         } else {
             T::visit_slice(self, path, visit);
         }
@@ -340,7 +344,7 @@ macro_rules! map {
         impl<K: fmt::Display, V: Leaves> Leaves for $map<K, V> {
             fn visit(&self, path: &Path<'_>, visit: &mut Visit<'_>) {
                 if self.is_empty() {
-                    visit(path, Leaf::Empty);
+                    visit(path, Leaf::EmptyMap);
                 }
                 for (key, value) in self {
                     let key = key.to_string();
@@ -392,7 +396,7 @@ impl Leaves for serde_json::Value {
             Value::Array(values) => values.visit(path, visit),
             Value::Object(members) => {
                 if members.is_empty() {
-                    visit(path, Leaf::Empty);
+                    visit(path, Leaf::EmptyMap);
                 }
                 for (key, value) in members {
                     let path = path.key(key);
@@ -421,7 +425,8 @@ mod tests {
             paths(&map),
             [r#"$['it\'s'] Key("it's")"#, r"$['it\'s'][0] Uint(1)", r"$['it\'s'][1] Empty"]
         );
-        assert_eq!(paths(&Vec::<u8>::new()), ["$ Empty"]);
+        assert_eq!(paths(&Vec::<u8>::new()), ["$ EmptyList"]);
+        assert_eq!(paths(&BTreeMap::<String, ()>::new()), ["$ EmptyMap"]);
         assert_eq!(paths(&("a".to_owned(), 'b')), [r#"$[0] Str("a")"#, r#"$[1] Str("b")"#]);
     }
 
