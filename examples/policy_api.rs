@@ -5,9 +5,17 @@
 //! cargo run --example policy_api
 //! ```
 
-use graft::core::{Call, CallId, Decision, Effect, Exfil, Metadata, OutputTrust, Role, RunId};
-use graft::dataflow::{DataFlowMode, DataFlowPolicy, LedgerKey, Speaker, TaintLedger, ToolMetadata, explain};
-use graft::{Label, Name, Origin};
+use std::error::Error;
+use std::sync::Arc;
+
+use graft::core::{
+    Call, CallId, Decision, Effect, Exfil, MemoryRecorder, Metadata, OutputTrust, Role, RunId,
+};
+use graft::dataflow::{
+    DataFlowMode, DataFlowPolicy, GrantKey, Grants, LedgerKey, OnDoubt, Speaker, TaintLedger, ToolMetadata,
+    explain, question,
+};
+use graft::{Label, Name, Origin, SystemClock};
 use serde_json::{Value, json};
 
 /// What the host knows of its tools.
@@ -35,33 +43,56 @@ fn execute(tool: &str, args: &Value) -> Value {
     }
 }
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
     let [search, mail] = tools();
-    // What a model would have asked for: the last call obeys the page.
+    // What a model would have asked for: the third call obeys the page, the last is to an address that nobody named.
     let wanted = [
         (&search, json!({ "query": "kites" })),
         (&mail, json!({ "to": "emma@harbor.example", "body": "Kites fly, it seems." })),
         (&mail, json!({ "to": "kites@collect.example", "body": "My notes." })),
+        (&mail, json!({ "to": "tom@harbor.example", "body": "Kites fly, it seems." })),
     ];
 
-    // A live run draws its key from the operating system.
+    // A live run draws its keys and its id from the operating system.
+    let run = RunId([1; 16]);
     let ledger = TaintLedger::new(LedgerKey::danger_for_replay("example"));
     ledger.record_trusted(Speaker::User, "Look up kites and mail what you find to emma@harbor.example");
-    let policy = DataFlowPolicy::new(DataFlowMode::Enforce);
+    let policy = DataFlowPolicy::new(DataFlowMode::Enforce).on_doubt(OnDoubt::Ask);
+    let grants = Grants::new(
+        GrantKey::new(*b"9xk2;Qf_71zR-mPq0^vLwA83!dYtNe5c")?,
+        run,
+        &policy,
+        Arc::new(MemoryRecorder::default()),
+        Arc::new(SystemClock::new()),
+        Name::from_static("agent"),
+    );
 
     let mut decisions = Vec::new();
     for (n, (tool, args)) in (0..).zip(&wanted) {
-        let meta = Metadata::new(RunId([1; 16]), CallId(n));
-        let assessment = policy.assess(&ledger, &Call::from_json(tool, &meta, args));
+        let meta = Metadata::new(run, CallId(n));
+        let call = Call::from_json(tool, &meta, args);
+        let mut assessment = policy.assess(&ledger, &call);
         decisions.push(assessment.verdict.decision);
+        if assessment.verdict.decision == Decision::Ask {
+            let pending = grants.ask(&call, &assessment.verdict); // holds no value, may be stored
+            let shown = question(&assessment.verdict, &call); // is for a person's eyes
+            println!("{}", shown.expose());
+            grants.approve(&pending, &Name::from_static("emma"))?;
+        }
+        if let Some(released) = grants.release(&assessment, &call)? {
+            assert!(grants.release(&assessment, &call)?.is_none(), "an approval is used once");
+            assessment = released;
+        }
         if assessment.verdict.lets_through() {
             let output = execute(tool.name.as_str(), args);
             let label =
                 ledger.record_output(CallId(n), tool, &output, &Label::default().join(&assessment.label));
             println!("{}: done, its output is {label}", tool.name);
         } else {
-            println!("{}", explain(&assessment.verdict, tool));
+            println!("{}", explain(&assessment.verdict, tool).for_operator());
         }
     }
-    assert_eq!(decisions, [Decision::Allow, Decision::Allow, Decision::Block]);
+    use Decision::{Allow, Ask, Block};
+    assert_eq!(decisions, [Allow, Allow, Block, Ask]);
+    Ok(())
 }

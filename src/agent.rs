@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graft_core::{
-    Action, CallRecorder, Caller, Channel, Clock, DeadlineCheck, Ending, Event, Interceptor, LedgerKey, Name,
-    Receipt, RecordError, Recorder, RunId, Seq, Speaker, TaintLedger,
+    Action, CallRecorder, Caller, Channel, Clock, DeadlineCheck, Ending, Event, Fault, Interceptor,
+    LedgerKey, Name, Receipt, RecordError, Recorder, RunId, Seq, Speaker, TaintLedger,
 };
 #[cfg(feature = "files")]
 use graft_security::dataflow::files::{TraceError, TraceRun, TraceWriter};
-use graft_security::dataflow::{DataFlowGate, DataFlowMode, DataFlowPolicy, SignalCounts};
+use graft_security::dataflow::{
+    DataFlowGate, DataFlowMode, DataFlowPolicy, GrantKey, Grants, OnAsk, PendingApproval, Question,
+    SignalCounts,
+};
 
 use crate::SystemClock;
 
@@ -26,6 +29,9 @@ pub struct AgentBuilder {
     ledger_cap: usize,
     interceptors: Vec<Arc<dyn Interceptor>>,
     measure: bool,
+    grant_key: Option<GrantKey>,
+    approval_time: Option<Duration>,
+    on_ask: Option<Arc<OnAsk>>,
     #[cfg(feature = "files")]
     traces: Option<Arc<TraceWriter>>,
 }
@@ -96,6 +102,26 @@ impl AgentBuilder {
         Self { traces: Some(traces), ..self }
     }
 
+    /// Hands each question about a call to `on_ask`: what may be stored of it, and the text for the eyes of the
+    /// person who decides, which may not. It is called while the stopped call returns; the answer goes to
+    /// [`Run::grants`] whenever it comes, and then the same call is made again.
+    #[must_use]
+    pub fn on_ask(self, on_ask: impl Fn(PendingApproval, Question) + Send + Sync + 'static) -> Self {
+        Self { on_ask: Some(Arc::new(on_ask)), ..self }
+    }
+
+    /// Bounds how long a question may be answered and its answer used; an hour unless set.
+    #[must_use]
+    pub fn approval_time(self, time: Duration) -> Self {
+        Self { approval_time: Some(time), ..self }
+    }
+
+    /// Seals questions with `key`; with one that is new for each run unless set.
+    #[must_use]
+    pub fn grant_key(self, key: GrantKey) -> Self {
+        Self { grant_key: Some(key), ..self }
+    }
+
     /// Keeps what each judgement cost, for [`Agent::judgements`]. Reads the clock twice for each call.
     #[must_use]
     pub fn measure_judgements(self) -> Self {
@@ -133,6 +159,9 @@ impl Agent {
             ledger_cap: graft_core::ledger::DEFAULT_CAP,
             interceptors: Vec::new(),
             measure: false,
+            grant_key: None,
+            approval_time: None,
+            on_ask: None,
             #[cfg(feature = "files")]
             traces: None,
         }
@@ -166,13 +195,9 @@ impl Agent {
     /// # Errors
     /// [`RunError`] if the operating system gives no randomness or the beginning cannot be recorded.
     pub fn begin_run(&self, prompt: &str) -> Result<Run, RunError> {
-        let mut random = [0; 48];
-        getrandom::fill(&mut random).map_err(|_| RunError::Randomness)?;
-        let (mut key, mut id) = ([0; 32], [0; 16]);
-        key.copy_from_slice(&random[..32]);
-        id.copy_from_slice(&random[32..]);
+        let id = random::<16>()?;
         let set = &self.set;
-        let ledger = TaintLedger::new(LedgerKey::new(key).map_err(|_| RunError::Randomness)?)
+        let ledger = TaintLedger::new(LedgerKey::new(random()?).map_err(|_| RunError::Randomness)?)
             .with_limit(set.ledger_limit)
             .with_cap(set.ledger_cap)
             .with_own_ids(&set.own_ids);
@@ -184,10 +209,12 @@ impl Agent {
         let outermost = trace.clone().map(|trace| trace as Arc<dyn Interceptor>);
         #[cfg(not(feature = "files"))]
         let outermost = None;
-        let caller = self.caller(outermost, &ledger, RunId(id));
+        let grants = self.grants(RunId(id))?;
+        let caller = self.caller(outermost, &ledger, &grants);
         let run = Run {
             agent: self.clone(),
             ledger,
+            grants,
             caller,
             ended: false,
             #[cfg(feature = "files")]
@@ -204,22 +231,41 @@ impl Agent {
         Ok(run)
     }
 
+    fn grants(&self, run: RunId) -> Result<Arc<Grants>, RunError> {
+        let set = &self.set;
+        let key = match &set.grant_key {
+            Some(key) => key.clone(),
+            None => GrantKey::new(random()?).map_err(|_| RunError::Randomness)?,
+        };
+        let (clock, actor) = (set.clock.clone(), set.actor.clone());
+        let grants = Grants::new(key, run, &self.policy, self.recorder(), clock, actor);
+        Ok(Arc::new(match set.approval_time {
+            Some(time) => grants.with_approval_time(time),
+            None => grants,
+        }))
+    }
+
+    fn recorder(&self) -> Arc<dyn Recorder> {
+        self.set.recorder.clone().unwrap_or_else(|| Arc::new(NoRecorder))
+    }
+
     fn caller(
         &self,
         outermost: Option<Arc<dyn Interceptor>>,
         ledger: &Arc<TaintLedger>,
-        run: RunId,
+        grants: &Arc<Grants>,
     ) -> Caller {
         let set = &self.set;
-        let interceptors: Vec<_> = outermost.into_iter().chain(self.interceptors(ledger)).collect();
-        let caller = Caller::new(set.channel.clone(), set.clock.clone(), run).with_interceptors(interceptors);
+        let interceptors: Vec<_> = outermost.into_iter().chain(self.interceptors(ledger, grants)).collect();
+        let caller =
+            Caller::new(set.channel.clone(), set.clock.clone(), grants.run()).with_interceptors(interceptors);
         match set.timeout {
             Some(timeout) => caller.with_timeout(timeout),
             None => caller,
         }
     }
 
-    fn interceptors(&self, ledger: &Arc<TaintLedger>) -> Vec<Arc<dyn Interceptor>> {
+    fn interceptors(&self, ledger: &Arc<TaintLedger>, grants: &Arc<Grants>) -> Vec<Arc<dyn Interceptor>> {
         let set = &self.set;
         let mut all: Vec<Arc<dyn Interceptor>> = Vec::new();
         if let Some(recorder) = &set.recorder {
@@ -228,15 +274,18 @@ impl Agent {
         all.push(Arc::new(DeadlineCheck(set.clock.clone())));
         all.extend(set.interceptors.iter().cloned());
         if self.policy.mode() != DataFlowMode::Off {
-            let recorder = set.recorder.clone().unwrap_or_else(|| Arc::new(NoRecorder));
             let gate = DataFlowGate::new(
                 self.policy.clone(),
                 ledger.clone(),
-                recorder,
+                self.recorder(),
                 set.clock.clone(),
                 set.actor.clone(),
             );
-            let gate = gate.with_counts(self.counts.clone());
+            let gate = gate.with_counts(self.counts.clone()).with_grants(grants.clone());
+            let gate = match &set.on_ask {
+                Some(on_ask) => gate.with_on_ask(on_ask.clone()),
+                None => gate,
+            };
             all.push(Arc::new(match &self.costs {
                 Some(costs) => gate.with_costs(costs.clone()),
                 None => gate,
@@ -252,6 +301,7 @@ impl Agent {
 pub struct Run {
     agent: Agent,
     ledger: Arc<TaintLedger>,
+    grants: Arc<Grants>,
     caller: Caller,
     ended: bool,
     #[cfg(feature = "files")]
@@ -272,6 +322,61 @@ impl Run {
     /// What the run has seen, to record what came in by other ways than calls.
     pub fn ledger(&self) -> &TaintLedger {
         &self.ledger
+    }
+
+    /// What the host approves and grants in this run. Host code alone has it; nothing that a call carries or
+    /// returns can reach it.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use graft::dataflow::{DataFlowMode, DataFlowPolicy, OnDoubt};
+    /// use graft::{Agent, Gateway, Name, interface};
+    /// /// Letters.
+    /// pub struct Post;
+    /// #[interface]
+    /// impl Post {
+    ///     /// What strangers wrote.
+    ///     #[interface(effect = "read-only", trust = "untrusted", origin = "channel-inbound")]
+    ///     pub fn letters(&self) -> Vec<String> {
+    ///         vec!["Kites fly.".to_owned()]
+    ///     }
+    ///     /// Sends a letter.
+    ///     #[interface(effect = "external-stateful", exfil = "message", args(to = "destination"), intent("write"))]
+    ///     pub fn send(&self, to: &str) {}
+    /// }
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # futures::executor::block_on(async {
+    /// let shown = Arc::new(Mutex::new(String::new()));
+    /// let screen = shown.clone();
+    /// let agent = Agent::over(Gateway::new().host(Arc::new(Post)).local())
+    ///     .data_flow_policy(DataFlowPolicy::new(DataFlowMode::Enforce).on_doubt(OnDoubt::Ask))
+    ///     .on_ask(move |_, question| *screen.lock().unwrap() = question.expose().to_owned())
+    ///     .build();
+    /// let run = agent.begin_run("write to my sister")?;
+    /// let post = PostClient::new(run.caller());
+    /// post.letters().await?;
+    ///
+    /// // Nobody named this address, so a person is asked.
+    /// let stopped = post.send("zoe@elsewhere.example").await.unwrap_err();
+    /// assert!(shown.lock().unwrap().contains("zoe@elsewhere.example"));
+    /// let pending = stopped.fault().and_then(|fault| run.pending(fault)).expect("a question waits");
+    /// run.grants().approve(&pending, &Name::from_static("ann"))?;
+    ///
+    /// assert!(post.send("zoe@elsewhere.example").await.is_ok());
+    /// assert!(post.send("zoe@elsewhere.example").await.is_err(), "an approval is used once");
+    /// # Ok(())
+    /// # })
+    /// # }
+    /// ```
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// The question that waits about the call which ended in `fault`, if it ended in one.
+    pub fn pending(&self, fault: &Fault) -> Option<PendingApproval> {
+        // The trace of a call is its run.
+        let is_ours = fault.trace().0 == self.id().0;
+        fault.call().filter(|_| is_ours).and_then(|call| self.grants.pending_call(call))
     }
 
     /// Records that a value left through one of the doors of [`graft_core::Labeled`].
@@ -354,6 +459,13 @@ impl std::fmt::Display for RunError {
 }
 
 impl std::error::Error for RunError {}
+
+/// Bytes from the operating system.
+fn random<const N: usize>() -> Result<[u8; N], RunError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| RunError::Randomness)?;
+    Ok(bytes)
+}
 
 /// For agents that were built without a recorder.
 struct NoRecorder;

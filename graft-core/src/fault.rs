@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Labeled, TraceId, Verdict};
+use crate::{CallId, Labeled, TraceId, Verdict};
 
 /// Whose move it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl FaultCode {
 pub struct Fault {
     code: FaultCode,
     trace: TraceId,
-    verdict: Option<Box<Verdict>>,
+    verdict: Option<Box<(CallId, Verdict)>>,
 }
 
 impl Fault {
@@ -130,10 +130,10 @@ impl Fault {
         Self { code, trace, verdict: None }
     }
 
-    /// The same with the guard's verdict, which stays in this process.
+    /// The same with the guard's verdict on a call, which stays in this process.
     #[must_use]
-    pub fn with_verdict(self, verdict: Verdict) -> Self {
-        Self { verdict: Some(Box::new(verdict)), ..self }
+    pub fn with_verdict(self, call: CallId, verdict: Verdict) -> Self {
+        Self { verdict: Some(Box::new((call, verdict))), ..self }
     }
 
     /// The stable code.
@@ -148,7 +148,12 @@ impl Fault {
 
     /// The verdict, if a guard of this process stopped the call.
     pub fn verdict(&self) -> Option<&Verdict> {
-        self.verdict.as_deref()
+        self.verdict.as_deref().map(|(_, verdict)| verdict)
+    }
+
+    /// The number of the call within its run, if a guard of this process stopped it.
+    pub fn call(&self) -> Option<CallId> {
+        self.verdict.as_deref().map(|(call, _)| *call)
     }
 }
 

@@ -50,12 +50,20 @@ actions! {
     DataflowFlagged = 6, "tool:dataflow:flagged";
     /// Enforce: a flow that was stopped.
     DataflowBlocked = 7, "tool:dataflow:blocked";
-    /// A flow into a sink that the host declassified.
+    /// A flow into a sink that the host declassified, or of a value: one use of a grant.
     DataflowDeclassified = 8, "tool:dataflow:declassified";
     /// A channel was raised to carry secrets.
     ClearanceRaised = 9, "channel:clearance:raised";
     /// A value left through one of the doors of `Labeled`.
     LabelReleased = 10, "label:released";
+    /// A person answered a question about a call: yes is `ok`, no is `denied`.
+    ApprovalAnswered = 20, "tool:execute:approval";
+    /// A call went through on a person's approval, which that used up.
+    ApprovalUsed = 21, "tool:dataflow:approved";
+    /// The host granted a declassification or an endorsement; the code says which.
+    GrantMade = 22, "tool:dataflow:granted";
+    /// A flow that the host endorsed: one use of a grant.
+    DataflowEndorsed = 23, "tool:dataflow:endorsed";
 }
 
 /// How it ended, as far as the record knows.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{CallId, Name};
 
 /// What a data-flow guard noticed. The words are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Signal {
     /// A span of untrusted text is carried into a sink.
@@ -49,14 +49,15 @@ impl Signal {
 }
 
 /// What is to happen with the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// It goes through. Signals may be listed as findings.
     Allow,
     /// It goes through, and would have been stopped in `enforce`.
     Flag,
-    /// It goes through because the host declassified the sink; the signals that were overridden are listed.
+    /// It goes through because the host said so: it declassified the sink, granted the value, or a person
+    /// approved the call. The signals that were overridden are listed.
     Declassify,
     /// A person is to decide.
     Ask,
@@ -78,7 +79,8 @@ impl Decision {
 }
 
 /// Where a value was first seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Source {
     /// What the user typed.
     Prompt,
@@ -105,6 +107,8 @@ pub struct Evidence {
     pub source: Source,
     /// The decoders that were undone, outermost first.
     pub views: Vec<&'static str>,
+    /// Whether it stops the call by itself, or makes it doubtful; else it is a finding.
+    pub stops: bool,
 }
 
 /// A guard's answer for one call.

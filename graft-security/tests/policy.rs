@@ -6,7 +6,7 @@ use graft_core::{
     Call, CallId, Decision, Effect, Evidence, Exfil, Label, LedgerKey, Metadata, Name, OutputTrust, Role,
     RunId, Sensitivity, Signal, Source, Speaker, TaintLedger, ToolMetadata, Trust, Verdict,
 };
-use graft_security::dataflow::{Assessment, DataFlowMode, DataFlowPolicy, OnDoubt, Response};
+use graft_security::dataflow::{Assessment, DataFlowMode, DataFlowPolicy, OnDoubt, Response, Rule};
 
 const STRANGER: &str = "eve@collect.example";
 const FRIEND: &str = "ann@home.example";
@@ -418,6 +418,71 @@ fn a_run_of_unlabelled_tools_trips_nothing_by_sensitivity() {
     );
     let armed = enforce().sensitive_tiers([Sensitivity::Internal]);
     assert!(evidence(&run.judge(&armed, &mail(), &[("to", FRIEND)]), Signal::LethalTrifecta).is_some());
+}
+
+#[test]
+fn a_response_to_a_rule_replaces_what_the_rule_weighs() {
+    let rule = Rule::from_static;
+    let run = Run::begin().read_page().read_diary();
+    let link = [("to", FRIEND), ("body", "see www.collect.example/x")];
+    let run = run.read(reader("page", OutputTrust::Untrusted, Sensitivity::Internal), "www.collect.example");
+    let decide = |policy: &DataFlowPolicy, args: &[(&str, &str)]| run.judge(policy, &mail(), args).decision;
+    assert_eq!(decide(&enforce(), &link), Decision::Block);
+    for response in [Response::Find, Response::Off] {
+        let policy = enforce().respond_to_rule(rule("strangers-link"), response);
+        assert_eq!(decide(&policy, &link), Decision::Allow);
+        let found = run.judge(&policy, &mail(), &link).signals.contains(&Signal::UntrustedToSink);
+        assert_eq!(found, response == Response::Find);
+    }
+    // A rule that is on works without its signal.
+    let only = enforce()
+        .respond(Signal::SecretToSink, Response::Off)
+        .respond_to_rule(rule("secret-span"), Response::Stop);
+    assert_eq!(decide(&only, &[("to", FRIEND), ("body", DIARY)]), Decision::Block);
+    assert_eq!(
+        decide(&only.respond_to_rule(rule("secret-span"), Response::Off), &[("to", FRIEND), ("body", DIARY)]),
+        Decision::Allow
+    );
+    // What would be a doubt is none once the host says stop.
+    let ask = enforce().on_doubt(OnDoubt::Ask);
+    let nobody = [("to", "zoe@elsewhere.example")];
+    assert_eq!(decide(&ask, &nobody), Decision::Ask);
+    assert_eq!(decide(&ask.respond_to_rule(rule("unknown-value"), Response::Stop), &nobody), Decision::Block);
+    // Where nothing leaves the process, no response makes a secret leave it.
+    let mut note = mail();
+    (note.exfil, note.effect) = (Exfil::None, Effect::SideEffecting);
+    let strict = enforce().respond_to_rule(rule("secret-span"), Response::Stop);
+    assert_eq!(run.judge(&strict, &note, &[("to", FRIEND), ("body", DIARY)]).decision, Decision::Allow);
+}
+
+#[test]
+fn the_narrowest_response_that_is_set_holds() {
+    let (here, span) = (Name::from_static("mail"), Rule::from_static("carried-span"));
+    let there = Name::from_static("post");
+    let run = Run::begin().read_page();
+    let stops = |policy: DataFlowPolicy| {
+        run.judge(&policy, &mail(), &[("to", FRIEND), ("body", PAGE)]).decision == Decision::Block
+    };
+    use Response::{Find, Stop};
+    let signal = Signal::UntrustedToSink;
+    // In the order of width: signal, rule, signal at the sink, rule at the sink; each overrides those before.
+    let widths: [&dyn Fn(DataFlowPolicy, Response) -> DataFlowPolicy; 4] = [
+        &|policy, response| policy.respond(signal, response),
+        &|policy, response| policy.respond_to_rule(span, response),
+        &|policy, response| policy.respond_at(here.clone(), signal, response),
+        &|policy, response| policy.respond_to_rule_at(here.clone(), span, response),
+    ];
+    for narrowest in 0..widths.len() {
+        for (response, wide) in [(Stop, Find), (Find, Stop)] {
+            let policy = widths[..narrowest].iter().fold(enforce(), |policy, set| set(policy, wide));
+            assert_eq!(
+                stops(widths[narrowest](policy, response)),
+                response == Stop,
+                "{narrowest} {response:?}"
+            );
+        }
+    }
+    assert!(!stops(enforce().respond_at(there.clone(), signal, Stop).respond_to_rule_at(there, span, Stop)));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Verdicts in words: for the person who runs the agent, and for the model that made the call.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::fmt;
 
-use graft_core::{Decision, Evidence, Signal, Source, ToolMetadata, Verdict};
+use graft_core::{Decision, Evidence, Name, Signal, Source, ToolMetadata, Verdict};
+use serde::{Deserialize, Serialize};
+
+use super::remedy::{self, Change};
 
 /// What a model is told of a call that did not happen. It has one shape, so that nothing can be learnt
 /// from it about the data or the rules.
@@ -11,28 +15,124 @@ pub const fn text_for_model() -> &'static str {
      Continue without it, or ask the user."
 }
 
-/// Why a verdict came out as it did, a line each. Holds no bytes of the data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explanation {
-    /// What happened with the call.
-    pub headline: String,
-    /// One sentence for each reason: which argument, where its value came from, which rule.
-    pub reasons: Vec<String>,
+/// One piece of evidence, with words for it. It owns what it says, so that it can be stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// The signal that it speaks for.
+    pub signal: Signal,
+    /// The rule within the signal.
+    pub rule: Cow<'static, str>,
+    /// The argument's path as RFC 9535 normalises it; `$` for the call as a whole.
+    pub arg: String,
+    /// Half-open byte offsets in the leaf as given.
+    pub range: (usize, usize),
+    /// Where the value came from.
+    pub source: Source,
+    /// The decoders that were undone, outermost first.
+    pub views: Vec<Cow<'static, str>>,
+    /// Whether it stops the call or makes it doubtful by itself.
+    pub stops: bool,
+    /// The same in one sentence.
+    pub text: String,
 }
 
-impl std::fmt::Display for Explanation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl From<&Evidence> for Reason {
+    fn from(evidence: &Evidence) -> Self {
+        Self {
+            signal: evidence.signal,
+            rule: evidence.rule.into(),
+            arg: evidence.arg.clone(),
+            range: (evidence.range.start, evidence.range.end),
+            source: evidence.source.clone(),
+            views: evidence.views.iter().map(|&view| view.into()).collect(),
+            stops: evidence.stops,
+            text: reason(evidence),
+        }
+    }
+}
+
+/// Why a verdict came out as it did and what would change it. Holds no bytes of the data.
+///
+/// `Display` and [`Explanation::for_operator`] are for who runs the agent, [`Explanation::for_user`] is for
+/// who asked it for something, [`text_for_model`] for the model. With serde it is one JSON object, which
+/// FORMATS.md describes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The tool.
+    pub tool: Name,
+    /// What happened with the call.
+    pub decision: Decision,
+    /// The same in words.
+    pub headline: String,
+    /// Which argument, where its value came from, which rule: each piece of evidence.
+    pub reasons: Vec<Reason>,
+    /// The cheapest change for each reason that stops the call; all of them together let it pass.
+    pub smallest_change: Vec<Change>,
+    /// All that would help, cheapest first.
+    pub remedies: Vec<Change>,
+}
+
+impl Explanation {
+    /// For the user: what happened and why, without rules and numbers, and what the user can do.
+    pub fn for_user(&self) -> String {
+        let mut text = format!("The agent's call {}.", self.headline);
+        let stops = self.reasons.iter().any(|reason| reason.stops);
+        for said in distinct(self.reasons.iter().filter(|reason| reason.stops == stops), |it| &it.text) {
+            text += &format!("\n  - {said}");
+        }
+        match self.decision {
+            Decision::Ask => text += "\nIt happens if you approve it.",
+            Decision::Block => {
+                text += "\nIf you want it, ask for it in your own words and name the values yourself.";
+            }
+            Decision::Allow | Decision::Flag | Decision::Declassify => {}
+        }
+        text
+    }
+
+    /// For who runs the agent: every reason with its rule, and every remedy, cheapest first.
+    pub fn for_operator(&self) -> String {
+        let mut text = self.to_string();
+        for said in distinct(self.remedies.iter(), |it| &it.text) {
+            text += &format!("\n  * {said}");
+        }
+        text
+    }
+}
+
+/// Each text once: several spans of one source are one reason.
+fn distinct<'a, T>(all: impl Iterator<Item = &'a T>, text: fn(&'a T) -> &'a String) -> Vec<&'a str> {
+    let mut seen: Vec<&str> = Vec::new();
+    for one in all.map(text) {
+        if !seen.contains(&one.as_str()) {
+            seen.push(one);
+        }
+    }
+    seen
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline)?;
-        self.reasons.iter().try_for_each(|reason| write!(f, "\n  - {reason}"))
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        for reason in &self.reasons {
+            let key = (reason.text.as_str(), &*reason.rule);
+            if !seen.contains(&key) {
+                seen.push(key);
+                write!(f, "\n  - {} [{}: {}]", reason.text, reason.signal.as_str(), reason.rule)?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// Explains `verdict` on a call of `tool` to the user or operator.
 ///
 /// ```
-/// use graft_core::{CallId, Decision, Evidence, Name, Signal, Source, ToolMetadata, Verdict};
-/// use graft_security::dataflow::explain;
-/// let tool = ToolMetadata::new(Name::from_static("Bank.send_money"));
+/// use graft_core::{CallId, Decision, Evidence, Name, Role, Signal, Source, ToolMetadata, Verdict};
+/// use graft_security::dataflow::{Remedy, explain};
+/// let mut tool = ToolMetadata::new(Name::from_static("Bank.send_money"));
+/// tool.args.insert("recipient".into(), Role::Destination);
 /// let evidence = Evidence {
 ///     signal: Signal::UntrustedAuthority,
 ///     rule: "strangers-value",
@@ -40,15 +140,19 @@ impl std::fmt::Display for Explanation {
 ///     range: 0..22,
 ///     source: Source::Call(CallId(2), Name::from_static("Inbox.read")),
 ///     views: vec![],
+///     stops: true,
 /// };
 /// let verdict =
 ///     Verdict { decision: Decision::Block, signals: vec![Signal::UntrustedAuthority], evidence: vec![evidence] };
+/// let said = explain(&verdict, &tool);
 /// assert_eq!(
-///     explain(&verdict, &tool).to_string(),
+///     said.to_string(),
 ///     "Bank.send_money was stopped\n  - `recipient` decides where it goes or what it acts on, and its value \
 ///      was named only in what call 2 (Inbox.read) returned, which a stranger may have written \
 ///      [untrusted-authority: strangers-value]"
 /// );
+/// let least: Vec<_> = said.smallest_change.iter().map(|change| (change.remedy, change.arg.as_str())).collect();
+/// assert_eq!(least, [(Remedy::QuoteFromPrompt, "$['recipient']")]);
 /// ```
 pub fn explain(verdict: &Verdict, tool: &ToolMetadata) -> Explanation {
     let what = match verdict.decision {
@@ -58,13 +162,14 @@ pub fn explain(verdict: &Verdict, tool: &ToolMetadata) -> Explanation {
         Decision::Ask => "waits for a person",
         Decision::Block => "was stopped",
     };
-    let mut reasons: Vec<String> = Vec::new();
-    for reason in verdict.evidence.iter().map(reason) {
-        if !reasons.contains(&reason) {
-            reasons.push(reason); // several spans of one source are one reason
-        }
+    Explanation {
+        tool: tool.name.clone(),
+        decision: verdict.decision,
+        headline: format!("{} {what}", tool.name),
+        reasons: verdict.evidence.iter().map(Reason::from).collect(),
+        smallest_change: remedy::smallest(verdict, tool),
+        remedies: remedy::remedies(verdict, tool),
     }
-    Explanation { headline: format!("{} {what}", tool.name), reasons }
 }
 
 fn reason(evidence: &Evidence) -> String {
@@ -104,12 +209,14 @@ fn reason(evidence: &Evidence) -> String {
         "after-untrusted" => "untrusted text was read before this call".to_owned(),
         other => format!("{arg}: {other}"),
     };
-    let _ = write!(text, " [{}: {}]", evidence.signal.as_str(), evidence.rule);
+    if !evidence.views.is_empty() {
+        text += &format!(", there or here in another spelling ({})", evidence.views.join(", then "));
+    }
     text
 }
 
 /// The argument's name out of its path.
-fn argument(path: &str) -> String {
+pub(super) fn argument(path: &str) -> String {
     let name = path.strip_prefix("$['").and_then(|rest| rest.split_once("']"));
     match name {
         Some((name, "")) => format!("`{name}`"),
@@ -118,7 +225,7 @@ fn argument(path: &str) -> String {
     }
 }
 
-fn source(source: &Source) -> String {
+pub(super) fn source(source: &Source) -> String {
     match source {
         Source::Prompt => "the user's prompt".to_owned(),
         Source::Operator => "the operator's text".to_owned(),
@@ -155,12 +262,26 @@ mod tests {
                     range: 0..1,
                     source: Source::Unknown,
                     views: Vec::new(),
+                    stops: true,
                 };
                 let text = reason(&evidence);
-                assert!(!text.contains(&format!(": {rule} [")), "{rule} falls through to the default words");
-                assert!(text.ends_with(&format!("[{}: {rule}]", signal.as_str())));
+                assert!(!text.ends_with(&format!(": {rule}")), "{rule} falls through to the default words");
             }
         }
+    }
+
+    #[test]
+    fn views_are_named_in_order() {
+        let evidence = Evidence {
+            signal: Signal::SecretToSink,
+            rule: "secret-span",
+            arg: "$['body']".into(),
+            range: 0..1,
+            source: Source::Prompt,
+            views: vec!["base64", "hex"],
+            stops: true,
+        };
+        assert!(reason(&evidence).ends_with("(base64, then hex)"));
     }
 
     #[test]

@@ -9,13 +9,15 @@ use graft_core::{
     Recorder, Reply, Signal, Source, TaintLedger, Verdict,
 };
 
+use super::grants::{Grants, PendingApproval, Question, question};
 use super::judge::Assessment;
 use super::policy::{DataFlowMode, DataFlowPolicy};
 
 /// Judges each call of one run before it happens and records what comes back.
 ///
 /// A stopped call ends in the fault `dataflow_policy_blocked` or `dataflow_needs_approval`, the same over
-/// every channel. Each flagged, declassified or stopped call writes one record; if that record cannot
+/// every channel. What the host approved or granted ([`Grants`]) lets a call pass that would stop, and leaves a
+/// record for each use. Each flagged, declassified or stopped call writes one record; if that record cannot
 /// be written the call is refused.
 pub struct DataFlowGate {
     policy: Arc<DataFlowPolicy>,
@@ -26,7 +28,14 @@ pub struct DataFlowGate {
     actor: Name,
     counts: Arc<SignalCounts>,
     costs: Option<Arc<Mutex<Vec<Duration>>>>,
+    grants: Option<Arc<Grants>>,
+    on_ask: Option<Arc<OnAsk>>,
 }
+
+/// Takes a question that waits for a person: what may be stored of it, and the text for the person's eyes.
+///
+/// It is called while the stopped call returns, so it hands both on and does not wait for an answer.
+pub type OnAsk = dyn Fn(PendingApproval, Question) + Send + Sync;
 
 /// The most judgements whose cost is kept.
 const MAX_COSTS: usize = 1 << 20;
@@ -41,7 +50,30 @@ impl DataFlowGate {
         actor: Name,
     ) -> Self {
         let digest = policy.digest();
-        Self { policy, digest, ledger, recorder, clock, actor, counts: Arc::default(), costs: None }
+        Self {
+            policy,
+            digest,
+            ledger,
+            recorder,
+            clock,
+            actor,
+            counts: Arc::default(),
+            costs: None,
+            grants: None,
+            on_ask: None,
+        }
+    }
+
+    /// The same, heeding what the host approves and grants in this run.
+    #[must_use]
+    pub fn with_grants(self, grants: Arc<Grants>) -> Self {
+        Self { grants: Some(grants), ..self }
+    }
+
+    /// The same, handing each question to `on_ask`. Without grants there are none.
+    #[must_use]
+    pub fn with_on_ask(self, on_ask: Arc<OnAsk>) -> Self {
+        Self { on_ask: Some(on_ask), ..self }
     }
 
     /// The same, counting into `counts`, which several gates may share.
@@ -70,6 +102,24 @@ impl DataFlowGate {
         assessment
     }
 
+    /// What the host approved or granted for a call that the policy would not let pass, recorded by then.
+    fn released(&self, assessment: &Assessment, call: &Call<'_>) -> Result<Option<Assessment>, Fault> {
+        match &self.grants {
+            Some(grants) => grants
+                .release(assessment, call)
+                .map_err(|_| Fault::new(FaultCode::RecordUnavailable, call.meta.trace.trace)),
+            None => Ok(None),
+        }
+    }
+
+    fn ask(&self, call: &Call<'_>, verdict: &Verdict) {
+        let Some(grants) = &self.grants else { return };
+        let pending = grants.ask(call, verdict);
+        if let Some(on_ask) = &self.on_ask {
+            on_ask(pending, question(verdict, call));
+        }
+    }
+
     fn record(
         &self,
         call: &Call<'_>,
@@ -93,7 +143,10 @@ impl DataFlowGate {
 
 impl Interceptor for DataFlowGate {
     fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
-        let assessment = self.assess(call);
+        let mut assessment = self.assess(call);
+        let released = self.released(&assessment, call)?;
+        let is_released = released.is_some();
+        assessment = released.unwrap_or(assessment);
         let verdict = assessment.verdict;
         // In shadow a finding must not make the channel refuse what it would have carried.
         let found = match self.policy.mode() {
@@ -105,6 +158,7 @@ impl Interceptor for DataFlowGate {
         let trace = call.meta.trace.trace;
         let result = match verdict.decision {
             Decision::Allow => Ok(()),
+            Decision::Declassify if is_released => Ok(()), // each use has its own record by now
             Decision::Flag => self.record(call, &verdict, Action::DataflowFlagged, Ending::Ok),
             Decision::Declassify => self.record(call, &verdict, Action::DataflowDeclassified, Ending::Ok),
             Decision::Ask | Decision::Block => {
@@ -113,7 +167,12 @@ impl Interceptor for DataFlowGate {
                     _ => FaultCode::DataflowPolicyBlocked,
                 };
                 self.record(call, &verdict, Action::DataflowBlocked, Ending::Denied)
-                    .and(Err(Fault::new(code, trace).with_verdict(verdict.clone())))
+                    .inspect(|()| {
+                        if code == FaultCode::DataflowNeedsApproval {
+                            self.ask(call, &verdict)
+                        }
+                    })
+                    .and(Err(Fault::new(code, trace).with_verdict(call.meta.call, verdict.clone())))
             }
         };
         if result.is_ok() {

@@ -7,18 +7,27 @@ mod explain;
 #[cfg(feature = "files")]
 pub mod files;
 mod gate;
+pub mod grants;
 mod judge;
 mod links;
+mod overrides;
 mod policy;
+mod remedy;
 
-pub use explain::{Explanation, RULES, explain, text_for_model};
-pub use gate::{DataFlowGate, SignalCounts, SourceKind};
+pub use explain::{Explanation, RULES, Reason, explain, text_for_model};
+pub use gate::{DataFlowGate, OnAsk, SignalCounts, SourceKind};
 pub use graft_core::{
     Decision, Evidence, Label, Label as TaintLabel, LedgerKey, Signal, Source, Speaker, TaintLedger,
     ToolMetadata, Verdict,
 };
+pub use grants::{
+    ApprovalError, CallDigest, GrantError, GrantId, GrantKey, GrantSource, Grants, PendingApproval, Question,
+    Terms, question,
+};
 pub use judge::Assessment;
+pub use overrides::{Rule, UnknownRule};
 pub use policy::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
+pub use remedy::{Change, Remedy};
 
 /// The label that an output of `tool` carries as a whole, before anyone looks at its parts.
 ///

@@ -1,10 +1,12 @@
 //! The policy's settings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graft_core::{Name, Sensitivity, Signal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use super::overrides::{Overrides, Rule};
 
 /// Whether the policy looks, and whether it acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -76,12 +78,17 @@ pub enum OnDoubt {
 ///     .guard_trifecta(false);
 /// assert_eq!(policy.response(Signal::LethalTrifecta), Response::Off);
 /// ```
+///
+/// A response can be set for a signal, for one of its rules, and at one sink for either. The narrowest that is
+/// set holds: a rule at the sink, a signal at the sink, the rule, the signal.
 #[doc(alias = "createDataFlowPolicy")]
 #[doc(alias = "dataFlowPolicy")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataFlowPolicy {
     mode: DataFlowMode,
     responses: [Response; Signal::ALL.len()],
+    rules: Overrides,
+    sinks: BTreeMap<Name, Overrides>,
     on_doubt: OnDoubt,
     declassify_sinks: BTreeSet<Name>,
     sensitive_tiers: BTreeSet<Sensitivity>,
@@ -94,6 +101,8 @@ impl DataFlowPolicy {
         Self {
             mode,
             responses: [Find, Stop, Stop, Stop, Find, Off],
+            rules: Overrides::default(),
+            sinks: BTreeMap::new(),
             on_doubt: OnDoubt::default(),
             declassify_sinks: BTreeSet::new(),
             sensitive_tiers: BTreeSet::from([Sensitivity::Secret]),
@@ -116,6 +125,43 @@ impl DataFlowPolicy {
     #[must_use]
     pub fn respond(mut self, signal: Signal, response: Response) -> Self {
         self.responses[signal as usize] = response;
+        self
+    }
+
+    /// What `rule` leads to, whatever its signal does and whatever the rule weighs by itself: `stop` stops where
+    /// the rule alone would be a doubt, `find` lets pass where it would stop.
+    ///
+    /// ```
+    /// use graft_core::{Name, Signal};
+    /// use graft_security::dataflow::{DataFlowMode, DataFlowPolicy, Response, Rule};
+    /// const LINK: Rule = Rule::from_static("strangers-link");
+    /// let chat = Name::from_static("Chat.post");
+    /// let policy = DataFlowPolicy::new(DataFlowMode::Enforce)
+    ///     .respond_to_rule(LINK, Response::Find)
+    ///     .respond_at(chat.clone(), Signal::UntrustedToSink, Response::Stop);
+    /// let mail = Name::from_static("Mail.send");
+    /// assert_eq!(policy.response_to_rule(&mail, Signal::UntrustedToSink, LINK), Some(Response::Find));
+    /// // The signal at one sink is narrower than a rule for every sink.
+    /// assert_eq!(policy.response_to_rule(&chat, Signal::UntrustedToSink, LINK), None);
+    /// assert_eq!(policy.response_at(&chat, Signal::UntrustedToSink), Response::Stop);
+    /// ```
+    #[must_use]
+    pub fn respond_to_rule(mut self, rule: Rule, response: Response) -> Self {
+        self.rules.rules.insert(rule, response);
+        self
+    }
+
+    /// What `signal` leads to in calls of `sink`.
+    #[must_use]
+    pub fn respond_at(mut self, sink: Name, signal: Signal, response: Response) -> Self {
+        self.sinks.entry(sink).or_default().signals.insert(signal, response);
+        self
+    }
+
+    /// What `rule` leads to in calls of `sink`.
+    #[must_use]
+    pub fn respond_to_rule_at(mut self, sink: Name, rule: Rule, response: Response) -> Self {
+        self.sinks.entry(sink).or_default().rules.insert(rule, response);
         self
     }
 
@@ -157,11 +203,38 @@ impl DataFlowPolicy {
         self.responses[signal as usize]
     }
 
+    /// What `signal` leads to in calls of `sink`, where nothing is set for the rule.
+    pub fn response_at(&self, sink: &Name, signal: Signal) -> Response {
+        let here = self.sinks.get(sink).and_then(|here| here.signals.get(&signal).copied());
+        here.unwrap_or_else(|| self.response(signal))
+    }
+
+    /// What is set for `rule` of `signal` in calls of `sink`; `None` where the signal's own response and the
+    /// rule's own weight hold.
+    pub fn response_to_rule(&self, sink: &Name, signal: Signal, rule: Rule) -> Option<Response> {
+        self.set_for(sink, signal, rule.as_str())
+    }
+
+    pub(super) fn set_for(&self, sink: &Name, signal: Signal, rule: &str) -> Option<Response> {
+        let find = |set: &Overrides| {
+            set.rules.iter().find(|(known, _)| known.as_str() == rule).map(|(_, response)| *response)
+        };
+        match self.sinks.get(sink) {
+            Some(here) if here.signals.contains_key(&signal) => find(here),
+            Some(here) => find(here).or_else(|| find(&self.rules)),
+            None => find(&self.rules),
+        }
+    }
+
     /// SHA-256 over every setting in one canonical form, for records. The same on every platform.
     pub fn digest(&self) -> [u8; 32] {
         let mut text = format!("graft data-flow policy 0\nmode={}\n", self.mode.as_str());
         for signal in Signal::ALL {
             text.push_str(&format!("{}={:?}\n", signal.as_str(), self.response(signal)));
+        }
+        self.rules.print("", &mut text);
+        for (sink, here) in &self.sinks {
+            here.print(&format!("at {sink} "), &mut text); // a name has no space
         }
         text.push_str(&format!("on_doubt={:?}\n", self.on_doubt));
         for sink in &self.declassify_sinks {
@@ -196,6 +269,9 @@ impl From<DataFlowMode> for DataFlowPolicy {
 mod tests {
     use super::*;
 
+    const SINK: Name = Name::from_static("a");
+    const RULE: Rule = Rule::from_static("ledger-full");
+
     #[test]
     fn every_setting_is_part_of_the_digest() {
         let base = DataFlowPolicy::new(DataFlowMode::Enforce);
@@ -206,6 +282,10 @@ mod tests {
             base.clone().declassify_sinks([Name::from_static("a")]),
             base.clone().sensitive_tiers([Sensitivity::Internal]),
             base.clone().guard_trifecta(false),
+            base.clone().respond_to_rule(RULE, Response::Off),
+            base.clone().respond_to_rule(RULE, Response::Stop),
+            base.clone().respond_at(SINK, Signal::DerivedTaint, Response::Find),
+            base.clone().respond_to_rule_at(SINK, RULE, Response::Off),
         ];
         let mut digests: Vec<_> = others.iter().chain([&base]).map(DataFlowPolicy::digest).collect();
         digests.sort_unstable();

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::FileError;
 use super::json::{NotJson, Object, parse, utf8};
-use crate::dataflow::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
+use crate::dataflow::{DataFlowMode, DataFlowPolicy, OnDoubt, Response, Rule};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,10 @@ struct PolicyFile {
     profile: Option<Profile>,
     #[serde(default)]
     signals: BTreeMap<SignalName, SignalResponse>,
+    #[serde(default)]
+    rules: BTreeMap<RuleName, RuleResponse>,
+    #[serde(default, deserialize_with = "sinks")]
+    sinks: BTreeMap<Name, SinkFile>,
     #[serde(default, deserialize_with = "on_doubt")]
     on_doubt: Option<OnDoubt>,
     #[serde(default, deserialize_with = "guard_trifecta")]
@@ -30,6 +34,16 @@ struct PolicyFile {
     declassify_sinks: Option<Vec<Name>>,
     #[serde(default, deserialize_with = "sensitive_tiers")]
     sensitive_tiers: Option<Vec<Sensitivity>>,
+}
+
+/// What differs at one sink.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SinkFile {
+    #[serde(default)]
+    signals: BTreeMap<SignalName, SignalResponse>,
+    #[serde(default)]
+    rules: BTreeMap<RuleName, RuleResponse>,
 }
 
 /// One function a field, so that a wrong value is answered with what the field takes.
@@ -53,6 +67,13 @@ fields! {
 
 fn typed<'de, T: DeserializeOwned, D: Deserializer<'de>>(de: D, wrong: &str) -> Result<T, D::Error> {
     serde_json::from_value(Value::deserialize(de)?).map_err(|_| D::Error::custom(wrong))
+}
+
+/// Key by key, so that what is wrong with a sink is said as for the same table at the top.
+fn sinks<'de, D: Deserializer<'de>>(de: D) -> Result<BTreeMap<Name, SinkFile>, D::Error> {
+    let tables: BTreeMap<String, SinkFile> = BTreeMap::deserialize(de)?;
+    let named = tables.into_iter().map(|(name, table)| Some((Name::new(name).ok()?, table)));
+    named.collect::<Option<_>>().ok_or_else(|| D::Error::custom("a key of `sinks` must be a tool name"))
 }
 
 #[derive(Deserialize)]
@@ -81,6 +102,28 @@ struct SignalResponse(Response);
 impl<'de> Deserialize<'de> for SignalResponse {
     fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
         typed(de, "a value of `signals` must be one of `off`, `find`, `stop`").map(Self)
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct RuleName(Rule);
+
+impl<'de> Deserialize<'de> for RuleName {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        Rule::new(&String::deserialize(de)?).map(Self).map_err(|_| {
+            let mut known: Vec<String> = Rule::all().map(|rule| format!("`{rule}`")).collect();
+            known.sort_unstable();
+            known.dedup();
+            D::Error::custom(format!("a key of `rules` must be one of {}", known.join(", ")))
+        })
+    }
+}
+
+struct RuleResponse(Response);
+
+impl<'de> Deserialize<'de> for RuleResponse {
+    fn deserialize<D: Deserializer<'de>>(de: D) -> Result<Self, D::Error> {
+        typed(de, "a value of `rules` must be one of `off`, `find`, `stop`").map(Self)
     }
 }
 
@@ -139,6 +182,17 @@ fn build(file: PolicyFile) -> Result<DataFlowPolicy, String> {
     for (SignalName(signal), SignalResponse(response)) in file.signals {
         policy = policy.respond(signal, response);
     }
+    for (RuleName(rule), RuleResponse(response)) in file.rules {
+        policy = policy.respond_to_rule(rule, response);
+    }
+    for (sink, here) in file.sinks {
+        for (SignalName(signal), SignalResponse(response)) in here.signals {
+            policy = policy.respond_at(sink.clone(), signal, response);
+        }
+        for (RuleName(rule), RuleResponse(response)) in here.rules {
+            policy = policy.respond_to_rule_at(sink.clone(), rule, response);
+        }
+    }
     if let Some(guard) = file.guard_trifecta {
         policy = policy.guard_trifecta(guard);
     }
@@ -172,7 +226,9 @@ mod tests {
 
     const TOML: &str = "version = 1\nmode = \"enforce\"\nprofile = \"classic\"\non_doubt = \"ask\"\n\
         guard_trifecta = false\ndeclassify_sinks = [\"a.b\"]\nsensitive_tiers = [\"internal\"]\n\
-        [signals]\nsecret-to-sink = \"find\"\n";
+        [signals]\nsecret-to-sink = \"find\"\n[rules]\nledger-full = \"find\"\n\
+        [sinks.\"Mail.send\".signals]\nderived-taint = \"stop\"\n\
+        [sinks.\"Mail.send\".rules]\nstrangers-link = \"off\"\n";
 
     fn complaint(file: &str, text: &str) -> String {
         let complaint = read_policy(file, text.as_bytes()).expect_err(text).to_string();
@@ -183,13 +239,18 @@ mod tests {
     #[test]
     fn toml_and_json_say_the_same() {
         let json = r#"{"version":1,"mode":"enforce","profile":"classic","on_doubt":"ask","guard_trifecta":false,
-            "declassify_sinks":["a.b"],"sensitive_tiers":["internal"],"signals":{"secret-to-sink":"find"}}"#;
+            "declassify_sinks":["a.b"],"sensitive_tiers":["internal"],"signals":{"secret-to-sink":"find"},"rules":{"ledger-full":"find"},
+            "sinks":{"Mail.send":{"signals":{"derived-taint":"stop"},"rules":{"strangers-link":"off"}}}}"#;
+        let mail = Name::from_static("Mail.send");
         let expected = DataFlowPolicy::classic(DataFlowMode::Enforce)
             .on_doubt(OnDoubt::Ask)
             .guard_trifecta(false)
             .declassify_sinks([Name::from_static("a.b")])
             .sensitive_tiers([Sensitivity::Internal])
-            .respond(Signal::SecretToSink, Response::Find);
+            .respond(Signal::SecretToSink, Response::Find)
+            .respond_to_rule(Rule::from_static("ledger-full"), Response::Find)
+            .respond_at(mail.clone(), Signal::DerivedTaint, Response::Stop)
+            .respond_to_rule_at(mail, Rule::from_static("strangers-link"), Response::Off);
         assert_eq!(read_policy("p.toml", TOML.as_bytes()).as_ref(), Ok(&expected));
         assert_eq!(read_policy("p.json", json.as_bytes()).as_ref(), Ok(&expected));
     }
@@ -207,6 +268,13 @@ mod tests {
             ("[\"internal\"]", "[\"hush\"]", 7),
             ("secret-to-sink", "secret-to-sinks", 8),
             ("\"find\"", "\"warn\"", 9),
+            ("ledger-full =", "ledger-fuller =", 11),
+            ("\nledger-full = \"find\"", "\nledger-full = \"ask\"", 11),
+            ("\"Mail.send\".signals", "\"Mail send\".signals", 12),
+            ("\"Mail.send\".signals", "\"Mail.send\".signal", 12),
+            ("derived-taint =", "derive-taint =", 13),
+            ("strangers-link =", "strangers-links =", 15),
+            ("\"off\"", "\"no\"", 15),
             ("mode =", "mood =", 2),
             ("mode = \"enforce\"", "mode = \"enforce\"\nmode = \"off\"", 3),
         ] {
@@ -228,6 +296,15 @@ mod tests {
             ("sensitive_tiers = 1", r#"{"sensitive_tiers":["x"]}"#, "`sensitive_tiers` must be a list"),
             ("signals = { x = \"stop\" }", r#"{"signals":{"x":"stop"}}"#, "`untrusted-to-sink`"),
             ("signals.derived-taint = 1", r#"{"signals":{"derived-taint":1}}"#, "`off`, `find`, `stop`"),
+            (
+                "rules.strangers = \"off\"",
+                r#"{"rules":{"strangers":"off"}}"#,
+                "a key of `rules` must be one of",
+            ),
+            ("rules.ledger-full = 1", r#"{"rules":{"ledger-full":1}}"#, "a value of `rules` must be one of"),
+            ("sinks.\"a b\" = {}", r#"{"sinks":{"a b":{}}}"#, "a key of `sinks` must be a tool name"),
+            ("sinks.a.rule = {}", r#"{"sinks":{"a":{"rule":{}}}}"#, "unknown field `rule`"),
+            ("sinks.a.rules.x = \"off\"", r#"{"sinks":{"a":{"rules":{"x":"off"}}}}"#, "a key of `rules`"),
             ("mood = 1", r#"{"mood":1}"#, "unknown field `mood`"),
         ] {
             for complaint in [complaint("p.toml", toml), complaint("p.json", json)] {

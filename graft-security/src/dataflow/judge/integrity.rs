@@ -6,7 +6,6 @@ use std::ops::Range;
 use graft_core::{Carried, Carry, Exfil, Path, Provenance, Role, Signal, Source};
 
 use super::{Judge, Weight};
-use crate::dataflow::Response;
 use crate::dataflow::links::links;
 
 /// The most different links of one argument that are looked up; more are a doubt.
@@ -37,7 +36,7 @@ impl Judge<'_> {
 
     /// A link that only strangers named may not be passed on.
     fn links(&mut self, path: &Path<'_>, text: &str) {
-        let on = self.policy.response(Signal::UntrustedToSink) != Response::Off;
+        let on = self.weight_of(Signal::UntrustedToSink).is_some();
         let mut known: HashMap<&str, Provenance> = HashMap::new();
         links(text, |range| {
             if known.len() > MAX_LINKS {

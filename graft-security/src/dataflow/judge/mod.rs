@@ -19,6 +19,10 @@ pub struct Assessment {
     pub verdict: Verdict,
     /// What was found in the arguments, to be joined with what the host says of them.
     pub label: Label,
+    /// Evidence did not fit into the verdict, so that no grant can be held against all of it.
+    pub(super) cut: bool,
+    /// The arguments hold secret text of which the verdict does not speak.
+    pub(super) hidden_secret: bool,
 }
 
 impl DataFlowPolicy {
@@ -32,7 +36,8 @@ impl DataFlowPolicy {
     pub fn assess(&self, ledger: &TaintLedger, call: &Call<'_>) -> Assessment {
         let is_labelled =
             |judge: &Judge<'_>| judge.leaves_process && call.label().sensitivity() == Sensitivity::Secret;
-        let clean = Assessment { verdict: Verdict::ALLOW, label: Label::bottom() };
+        let clean =
+            Assessment { verdict: Verdict::ALLOW, label: Label::bottom(), cut: false, hidden_secret: false };
         if self.mode() == DataFlowMode::Off {
             return clean;
         }
@@ -79,6 +84,10 @@ struct Judge<'a> {
     typed: Vec<Evidence>,
     destinations_typed: Option<bool>,
     label: Label,
+    /// Evidence did not fit into the list.
+    cut: bool,
+    /// Secret text was found that no evidence speaks of, since nobody looks for it here.
+    hidden_secret: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -99,6 +108,8 @@ impl<'a> Judge<'a> {
             typed: Vec::new(),
             destinations_typed: None,
             label: Label::bottom(),
+            cut: false,
+            hidden_secret: false,
         }
     }
 
@@ -179,12 +190,21 @@ impl<'a> Judge<'a> {
             let trust = self.label.trust();
             self.label = Label::bottom().with_trust(trust);
         }
-        Assessment { verdict: Verdict { decision, signals, evidence: self.evidence }, label: self.label }
+        Assessment {
+            verdict: Verdict { decision, signals, evidence: self.evidence },
+            label: self.label,
+            cut: self.cut,
+            hidden_secret: self.hidden_secret,
+        }
     }
 
     /// What `signal` weighs here; `None` when it is not looked for.
     fn weight_of(&self, signal: Signal) -> Option<Weight> {
-        match self.policy.response(signal) {
+        self.weigh(self.policy.response_at(&self.call.tool.name, signal))
+    }
+
+    fn weigh(&self, response: Response) -> Option<Weight> {
+        match response {
             Response::Off => None,
             Response::Find if !self.has_args || !self.call.tool.args.is_empty() => Some(Weight::Finding),
             Response::Find | Response::Stop => Some(Weight::Stop),
@@ -200,18 +220,36 @@ impl<'a> Judge<'a> {
         range: Range<usize>,
         source: Source,
     ) {
-        if weight.is_some() {
+        if self.ruled(signal, rule, weight).is_some() {
             self.push(weight, self.evidence(signal, rule, path, range, source));
+        } else {
+            self.hidden_secret |= signal == Signal::SecretToSink;
         }
     }
 
-    fn push(&mut self, weight: Option<Weight>, evidence: Evidence) {
+    /// What a rule weighs once the policy's word on it is heard, if there is one.
+    fn ruled(&self, signal: Signal, rule: &str, weight: Option<Weight>) -> Option<Weight> {
+        if signal == Signal::SecretToSink && !self.leaves_process {
+            return None; // it reaches nobody, whatever the policy says of those that do
+        }
+        match self.policy.set_for(&self.call.tool.name, signal, rule) {
+            Some(response) => self.weigh(response),
+            None => weight,
+        }
+    }
+
+    fn push(&mut self, weight: Option<Weight>, mut evidence: Evidence) {
+        let weight = self.ruled(evidence.signal, evidence.rule, weight);
+        self.hidden_secret |= weight.is_none() && evidence.signal == Signal::SecretToSink;
         if weight.is_some() {
+            evidence.stops = weight > Some(Weight::Finding);
             self.weight = self.weight.max(weight);
             // Past the bound the weight still counts, and the signal is in the list already or joins it.
             let is_new = !self.evidence.iter().any(|other| other.signal == evidence.signal);
             if is_new || self.evidence.len() < MAX_EVIDENCE {
                 self.evidence.push(evidence);
+            } else {
+                self.cut = true;
             }
         }
     }
@@ -225,7 +263,7 @@ impl<'a> Judge<'a> {
         source: Source,
     ) -> Evidence {
         let arg = path.without_keys(|name| self.call.tool.args.contains_key(name));
-        Evidence { signal, rule, arg, range, source, views: Vec::new() }
+        Evidence { signal, rule, arg, range, source, views: Vec::new(), stops: false }
     }
 
     fn taint(&mut self) {
