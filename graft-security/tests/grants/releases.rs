@@ -1,18 +1,19 @@
 //! Declassifications and endorsements: of a value from a source, to a sink and a destination, so often.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use graft_core::CallId;
 use graft_core::{
-    Action, Decision, FaultCode, Label, Labeled, Name, Origin, OutputTrust, Sensitivity, Signal, Trust,
+    Action, Call, CallId, Decision, FaultCode, Interceptor, Label, Labeled, Metadata, Name, Origin,
+    OutputTrust, Role, Sensitivity, Signal, Trust,
 };
 use graft_security::dataflow::grants::MAX_USES;
 use graft_security::dataflow::{
     DataFlowMode, GrantError, GrantId, GrantSource, OnDoubt, Response, Rule, Terms,
 };
 
-use super::stage::{Args, DIARY, FRIEND, HOUR, NOBODY, PAGE, STRANGER, Stage, WHO, args, mail, policy};
+use super::stage::{Args, DIARY, FRIEND, HOUR, NOBODY, PAGE, RUN, STRANGER, Stage, WHO, args, mail, policy};
 
 const VAULT: GrantSource = GrantSource::Call(CallId(1));
 const WEB: GrantSource = GrantSource::Tool(Name::from_static("page"));
@@ -249,6 +250,39 @@ fn evidence_past_the_bound_is_covered_by_nothing() {
     let few: String = (0..9).map(|n| format!("www.k{n}.example ")).collect();
     stage.endorse(&For { value: &few, ..whole }).expect("is granted");
     stage.mail(6, FRIEND, &few).expect("the whole argument was endorsed");
+}
+
+#[test]
+fn what_the_host_says_of_all_arguments_is_not_covered_by_a_grant_for_one() {
+    let stage = Stage::new(policy().respond(Signal::UntrustedToSink, Response::Stop));
+    stage
+        .endorse(&For { value: NOBODY, source: GrantSource::Nowhere, to: NOBODY, uses: 1, lasts: HOUR })
+        .expect("is granted");
+    let (tool, to) = (mail(), args(&[("to", NOBODY)]));
+    let meta = Metadata::new(RUN, CallId(5));
+    let mut call = Call::new(&tool, &meta, &to);
+    call.raise(&Label::untrusted(Origin::WEB_SEARCH));
+    assert!(stage.gate.before(&mut call).is_err());
+    stage.mail(6, NOBODY, "").expect("without that label it is");
+}
+
+#[test]
+fn of_members_that_a_path_does_not_tell_apart_all_are_covered_or_none() {
+    let stage = Stage::new(policy());
+    let other = "My sister's safe is under the third stair, code nine nine two.";
+    stage.read(1, "diary", OutputTrust::Trusted, Sensitivity::Secret, &format!("{DIARY}\n{other}"));
+    let mut tool = mail();
+    tool.args.insert("parts".into(), Role::Content);
+    let parts = |members: &[(&str, &str)]| BTreeMap::from([("parts", args(members))]);
+    let judge = |n, args: &BTreeMap<&str, Args>| {
+        let meta = Metadata::new(RUN, CallId(n));
+        stage.gate.before(&mut Call::new(&tool, &meta, args))
+    };
+    let nowhere = Args::new();
+    let terms = Terms::new(DIARY, VAULT, &tool, &nowhere, stage.later(HOUR));
+    stage.grants.declassify(Labeled::new(terms, Label::default()), &WHO).expect("is granted");
+    assert!(judge(5, &parts(&[("x", DIARY), ("y", other)])).is_err());
+    judge(6, &parts(&[("x", DIARY), ("y", DIARY)])).expect("every member is what was granted");
 }
 
 #[test]

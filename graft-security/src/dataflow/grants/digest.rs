@@ -59,7 +59,9 @@ impl GrantKey {
             // As the policy sees it: what has no name could be any argument.
             let role = name.map_or(Role::Destination, |name| tool.role(name));
             let is_name = path.depth() == 1 && matches!(leaf, Leaf::Key(_));
-            role == Role::Destination && !is_name
+            let is_nothing =
+                path.depth() == 0 && matches!(leaf, Leaf::Empty | Leaf::EmptyList | Leaf::EmptyMap);
+            role == Role::Destination && !is_name && !is_nothing
         });
         finish(listed(self.mac(DESTINATION, run), &tree))
     }
@@ -295,6 +297,26 @@ mod tests {
         assert_ne!(digest_of(1, "t", &text("x")), digest_of(1, "tt", &text("x")));
     }
 
+    /// A leaf in a struct of structs, whose fields show in the path alone.
+    struct Inside(&'static [&'static str]);
+
+    impl Leaves for Inside {
+        fn visit(&self, path: &Path<'_>, visit: &mut graft_core::Visit<'_>) {
+            match self.0 {
+                [] => visit(path, Leaf::Empty),
+                [first, rest @ ..] => Inside(rest).visit(&path.field(first), visit),
+            }
+        }
+    }
+
+    #[test]
+    fn paths_made_to_be_mistaken_for_each_other_are_not() {
+        let all: [&[&str]; 6] =
+            [&["a", "b"], &["ab"], &["a\u{1}b"], &["", "ab"], &["ab", ""], &["a", "", "b"]];
+        let digests: HashSet<_> = all.into_iter().map(|path| digest_of(1, "t", &Inside(path))).collect();
+        assert_eq!(digests.len(), all.len());
+    }
+
     #[test]
     fn the_order_in_which_a_map_is_walked_does_not_count() {
         for _ in 0..20 {
@@ -317,6 +339,7 @@ mod tests {
         assert_eq!(ann, digest(&[("body", "x"), ("to", "ann")]));
         assert_ne!(ann, digest(&[("to", "eve")]));
         assert_ne!(ann, digest(&[("body", "ann")]));
+        assert_eq!(digest(&[]), digest(&[("body", "x")]), "none at all");
     }
 
     #[test]

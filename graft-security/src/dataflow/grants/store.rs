@@ -280,9 +280,6 @@ impl Grants {
         assessment: &Assessment,
         call: &Call<'_>,
     ) -> Result<Option<Assessment>, RecordError> {
-        if call.meta.run != self.run {
-            return Ok(None);
-        }
         let Some(taken) = self.take(assessment, call) else { return Ok(None) };
         if let Err(error) = self.record_use(&taken, &assessment.verdict, call) {
             self.give_back(taken);
@@ -314,8 +311,8 @@ impl Grants {
         }
         drop(state); // the arguments may be long
         let claims = Claims::of(&self.key, call, &verdict.evidence);
-        let (mut state, now) = self.state();
-        let (used, secrets) = claims.held_against(&state.grants, now)?;
+        let (mut state, _) = self.state();
+        let (used, secrets) = claims.held_against(&state.grants)?;
         for &at in &used {
             state.grants[at].left -= 1;
         }

@@ -231,17 +231,13 @@ impl Claims {
         Self { tool: call.tool.name.clone(), destination, claims }
     }
 
-    /// The positions of the `grants` that this call uses, each once, and whether every secret in it is covered;
+    /// The positions of the live `grants` that this call uses, each once, and whether every secret in it is covered;
     /// `None` if a reason that stops it is left over.
-    pub(super) fn held_against(&self, grants: &[Grant], now: Timestamp) -> Option<(Vec<usize>, bool)> {
+    pub(super) fn held_against(&self, grants: &[Grant]) -> Option<(Vec<usize>, bool)> {
         let (mut used, mut secrets) = (Vec::new(), true);
         for claim in &self.claims {
             let fits = |grant: &Grant| {
-                grant.left > 0
-                    && now < grant.expires
-                    && grant.tool == self.tool
-                    && grant.destination == self.destination
-                    && grant.covers(claim)
+                grant.tool == self.tool && grant.destination == self.destination && grant.covers(claim)
             };
             match grants.iter().position(fits) {
                 Some(at) if used.contains(&at) => {}
