@@ -39,6 +39,8 @@ pub struct Carry {
     pub is_common: bool,
     /// Whether the user or the operator said it as well.
     pub was_said: bool,
+    /// Whether it goes on in the leaf behind, of which the range does not speak.
+    pub goes_on: bool,
 }
 
 /// The arguments of one call on their way through the ledger. Their leaves are searched as one text, in
@@ -177,7 +179,7 @@ impl Span {
     /// The finding that it is; its leaf is still to be told.
     fn carry(&self, state: &State, what: Carried, range: Range<usize>, was_said: bool) -> Carry {
         let (source, is_wide, is_common) = (state.source_of(self.source), self.is_wide, self.is_common);
-        Carry { what, leaf: 0, range, source, is_wide, is_common, was_said }
+        Carry { what, leaf: 0, range, source, is_wide, is_common, was_said, goes_on: false }
     }
 }
 
@@ -191,7 +193,8 @@ impl Joined {
         let after = self.leaves.partition_point(|part| part.start <= carry.range.start);
         let Some(part) = after.checked_sub(1).and_then(|at| self.leaves.get(at)) else { return carry };
         let end = self.leaves.get(after).map_or(self.text.len(), |next| next.start).min(carry.range.end);
-        Carry { leaf: part.leaf, range: carry.range.start - part.start..end - part.start, ..carry }
+        let goes_on = end < carry.range.end;
+        Carry { leaf: part.leaf, range: carry.range.start - part.start..end - part.start, goes_on, ..carry }
     }
 }
 

@@ -286,6 +286,17 @@ fn of_members_that_a_path_does_not_tell_apart_all_are_covered_or_none() {
 }
 
 #[test]
+fn a_span_that_goes_on_in_the_next_argument_is_covered_by_nothing() {
+    let stage = Stage::new(policy()).read_diary();
+    let (first, rest) = DIARY.split_at(40);
+    stage.declassify(&For { value: first, ..For::diary(FRIEND) }).expect("is granted");
+    let split =
+        |rest: &str| stage.call(5, &mail(), &args(&[("body", first), ("tail", rest), ("to", FRIEND)]));
+    assert!(split(rest).is_err(), "the rest was not granted");
+    split("the rest is silence").expect("the first part was");
+}
+
+#[test]
 fn a_secret_that_no_evidence_speaks_of_keeps_the_label() {
     let quiet = policy().respond_to_rule(Rule::from_static("secret-span"), Response::Off);
     let stage = Stage::new(quiet).read_diary();

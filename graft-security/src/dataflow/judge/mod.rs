@@ -19,7 +19,7 @@ pub struct Assessment {
     pub verdict: Verdict,
     /// What was found in the arguments, to be joined with what the host says of them.
     pub label: Label,
-    /// Evidence did not fit into the verdict, so that no grant can be held against all of it.
+    /// The verdict's evidence does not speak of all that was found, so that no grant can be held against it.
     pub(super) cut: bool,
     /// The arguments hold secret text of which the verdict does not speak.
     pub(super) hidden_secret: bool,
@@ -84,7 +84,7 @@ struct Judge<'a> {
     typed: Vec<Evidence>,
     destinations_typed: Option<bool>,
     label: Label,
-    /// Evidence did not fit into the list.
+    /// Something was found that is not in the list.
     cut: bool,
     /// Secret text was found that no evidence speaks of, since nobody looks for it here.
     hidden_secret: bool,
@@ -120,6 +120,8 @@ impl<'a> Judge<'a> {
         each_leaf(call, &mut |_, arg, role, leaf| scan.add(arg, role, leaf));
         scan.finish(&call.tool.name, &mut |carry| self.carries.push(carry));
         self.carries.sort_by_key(|carry| carry.leaf);
+        // What lies in the leaf behind is in no evidence of its own.
+        self.cut = self.carries.iter().any(|carry| carry.goes_on);
         let mut number = 0;
         each_leaf(call, &mut |path, _, role, leaf| {
             let is_value = !matches!(leaf, Leaf::Key(_));
