@@ -61,7 +61,7 @@ fn main() -> Result<(), Failure> {
         for judged in texts.iter().filter(|judged| judged.id != read.id) {
             let (mut scan, mut found) = (seen.scan(), Found::default());
             scan.add("text", Role::Content, Leaf::Str(&judged.content));
-            scan.finish(&tool.name, &mut |carry| {
+            let _ = scan.finish(&tool.name, &mut |carry| {
                 let is_wide = carry.is_wide && carry.what == Carried::Untrusted;
                 found.any |= carry.what == Carried::Untrusted;
                 found.wide |= is_wide;

@@ -33,7 +33,6 @@ mod stop;
 mod table;
 mod tails;
 mod values;
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing asks for decoded texts yet"))]
 mod views;
 
 use std::sync::RwLock;
@@ -51,7 +50,7 @@ pub use views::encode as conformance;
 
 use crate::{Call, CallId, Label, Leaf, Leaves, Path, Segment, Sensitivity, Source, ToolMetadata, Trust};
 use credentials::{Credentials, MAX_CREDENTIAL, MIN_CREDENTIAL};
-use fold::{exact_fold, span_fold};
+use fold::{exact_fold, span_fold, span_fold_into};
 use grams::{GramIndex, Phrases, SECRET, UNTRUSTED};
 use hash::KeyedSet;
 use intent::prefixes;
@@ -59,6 +58,7 @@ use pairs::PairIndex;
 use record::{Piece, pieces};
 use tails::{Ending, Tails, Ways};
 use values::{Class, ValueIndex, tokens_of};
+use views::{Budget, decode};
 
 /// The most bytes of recorded text that a ledger indexes with its sources unless the host says otherwise;
 /// each value counts 16 more.
@@ -73,6 +73,9 @@ pub const MAX_STEM: usize = 32;
 /// Bytes of what the user says in a run that are searched for intent; an effect asked for after them counts
 /// as not asked for.
 const MAX_INTENT_TEXT: usize = 16 << 10;
+
+/// The most views that are taken off what is recorded; off arguments, four.
+const RECORDED_DEPTH: usize = 2;
 
 /// What a piece of text counts beside its bytes, so that many small ones are bounded too.
 const PIECE: usize = 16;
@@ -122,7 +125,8 @@ pub struct TaintLedger {
 
 #[derive(Default)]
 struct State {
-    sources: Vec<Source>,
+    /// Each with what was undone to find its text.
+    sources: Vec<(Source, Vec<View>)>,
     /// Values that somebody trusted said.
     values: ValueIndex,
     /// Values that strangers said.
@@ -307,9 +311,30 @@ impl TaintLedger {
             return;
         }
         let index = source.index(state);
-        state.grams.record(&self.key, &folded, flags, index);
-        if !trusted {
-            state.pairs.record(&self.key, &tokens_of(&self.key, text), index);
+        self.index_as(state, text, &folded, flags, index);
+        let mut budget = Budget::for_input(text.len());
+        let mut folded = folded;
+        decode(text, RECORDED_DEPTH, false, &mut budget, &mut |decoded| {
+            folded.clear();
+            span_fold_into(decoded.text, &mut folded);
+            let index = state.source_under(&source.source, decoded.chain);
+            self.index_as(state, decoded.text, &folded, flags, index);
+        });
+        if !budget.complete() {
+            // What was not decoded may come back as plain text.
+            if !trusted {
+                state.overflow.get_or_insert(index);
+            }
+            if secret {
+                state.secret_overflow.get_or_insert(index);
+            }
+        }
+    }
+
+    fn index_as(&self, state: &mut State, text: &str, folded: &[u8], flags: u16, source: u32) {
+        state.grams.record(&self.key, folded, flags, source);
+        if flags & UNTRUSTED != 0 {
+            state.pairs.record(&self.key, &tokens_of(&self.key, text), source);
         }
     }
 
@@ -351,8 +376,19 @@ impl Lazy {
 
 impl State {
     fn source(&mut self, source: Source) -> u32 {
-        self.sources.push(source);
+        self.sources.push((source, Vec::new()));
         u32::try_from(self.sources.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The number of the newest source, as found under `views`.
+    fn source_under(&mut self, source: &Source, views: &[View]) -> u32 {
+        let newest = self.sources.iter().enumerate().rev().take_while(|(_, (other, _))| other == source);
+        let known = newest.into_iter().find(|(_, (_, under))| under == views).map(|(number, _)| number);
+        let number = known.unwrap_or_else(|| {
+            self.sources.push((source.clone(), views.to_vec()));
+            self.sources.len() - 1
+        });
+        u32::try_from(number).unwrap_or(u32::MAX)
     }
 
     /// Whether a piece of `bytes` more may vouch.
@@ -381,7 +417,11 @@ impl State {
     }
 
     fn source_of(&self, index: u32) -> Source {
-        self.sources.get(index as usize).cloned().unwrap_or(Source::Unknown)
+        self.sources.get(index as usize).map_or(Source::Unknown, |(source, _)| source.clone())
+    }
+
+    fn views_of(&self, index: u32) -> &[View] {
+        self.sources.get(index as usize).map_or(&[], |(_, views)| views)
     }
 }
 

@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use super::State;
-use super::fold::{exact_fold, exact_offsets, span_fold, span_offsets};
+use super::fold::{exact_fold, exact_offsets, span_fold, span_fold_into, span_offsets};
 use super::grams::{Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
 use super::seen::Seen;
 use super::tails::Ways;
+use super::views::{Budget, Decoded, MAX_DEPTH, View, decode, decode_bytes};
 use crate::{Leaf, Name, Role, Source};
 
 /// What a carried text is.
@@ -26,7 +27,7 @@ pub enum Carried {
 pub struct Carry {
     /// What was carried.
     pub what: Carried,
-    /// The leaf that it begins in: how many leaves were added before.
+    /// The leaf that it stands in, by how many leaves were added before.
     pub leaf: usize,
     /// The bytes of that leaf.
     pub range: Range<usize>,
@@ -39,8 +40,11 @@ pub struct Carry {
     pub is_common: bool,
     /// Whether the user or the operator said it as well.
     pub was_said: bool,
-    /// Whether it goes on in the leaf behind, of which the range does not speak.
+    /// Whether it reaches into other leaves, of which the range does not speak.
     pub goes_on: bool,
+    /// What was undone to find it: of the argument, outermost first, then of what was recorded. If anything of
+    /// the argument was, the range is that of all that was decoded.
+    pub views: Vec<View>,
 }
 
 /// The arguments of one call on their way through the ledger. Their leaves are searched as one text, in
@@ -51,7 +55,11 @@ pub struct Scan<'s> {
     values: Joined,
     keys: Joined,
     added: usize,
+    /// Leaves that are bytes, beside what of them is text.
+    bytes: Vec<(usize, Vec<u8>)>,
+    ciphers: bool,
     ways: Ways,
+    folded: Vec<u8>,
     hits: Vec<Hit>,
 }
 
@@ -77,15 +85,27 @@ impl<'s> Scan<'s> {
             values: Joined::default(),
             keys: Joined::default(),
             added: 0,
+            bytes: Vec::new(),
+            ciphers: false,
             ways: Ways::default(),
+            folded: Vec::new(),
             hits: Vec::new(),
         }
+    }
+
+    /// The same, also looking for text under rot13 and reversal, which costs about half as much again.
+    #[must_use]
+    pub fn with_ciphers(self, ciphers: bool) -> Self {
+        Self { ciphers, ..self }
     }
 
     /// Adds a leaf of the argument called `arg`.
     pub fn add(&mut self, arg: &str, role: Role, leaf: Leaf<'_>) {
         let number = self.added;
         self.added += 1;
+        if let Leaf::Bytes(bytes) = leaf {
+            self.bytes.push((number, bytes.to_owned()));
+        }
         leaf.with_text(|text| {
             let is_key = matches!(leaf, Leaf::Key(_));
             let known = self.ways.len();
@@ -97,11 +117,31 @@ impl<'s> Scan<'s> {
         });
     }
 
-    /// Calls `found` with each recorded text in the arguments of a call of `tool`.
-    pub fn finish(mut self, tool: &Name, found: &mut dyn FnMut(Carry)) {
+    /// Calls `found` with each recorded text in the arguments of a call of `tool`, as it is and under up to four
+    /// [`View`]s. False if the bound on decoding was reached: then there may be more, and whoever judges has
+    /// to take it that there is.
+    #[must_use = "what was not decoded may carry anything"]
+    pub fn finish(mut self, tool: &Name, found: &mut dyn FnMut(Carry)) -> bool {
+        let state = &self.seen.state;
         let (values, keys) = (std::mem::take(&mut self.values), std::mem::take(&mut self.keys));
+        if state.grams.is_empty() && state.credentials.is_empty() {
+            return true;
+        }
+        let bytes = std::mem::take(&mut self.bytes);
+        let given =
+            values.text.len() + keys.text.len() + bytes.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        let mut budget = Budget::for_input(given);
         for joined in [&values, &keys] {
-            self.search(&joined.text, &mut |carry| found(joined.of_leaf(carry)));
+            let found = &mut |carry| found(joined.of_leaf(carry));
+            self.search(&joined.text, found);
+            decode(&joined.text, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
+                self.search_decoded(&decoded, found);
+            });
+        }
+        for (leaf, bytes) in bytes {
+            decode_bytes(&bytes, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
+                self.search_decoded(&decoded, &mut |carry| found(Carry { leaf, ..carry }));
+            });
         }
         for (at, part) in values.leaves.iter().enumerate() {
             if let Some(arg) = part.opens {
@@ -112,24 +152,31 @@ impl<'s> Scan<'s> {
                 });
             }
         }
+        budget.complete()
+    }
+
+    fn search_decoded(&mut self, decoded: &Decoded<'_>, found: &mut dyn FnMut(Carry)) {
+        self.search(decoded.text, &mut |mut carry| {
+            carry.range = decoded.range.clone();
+            carry.views.splice(0..0, decoded.chain.iter().copied());
+            found(carry);
+        });
     }
 
     /// Searches one text; the leaf of what it finds is still to be told.
     fn search(&mut self, text: &str, found: &mut dyn FnMut(Carry)) {
         let (seen, key) = (self.seen, &self.seen.ledger.key);
         let state = &seen.state;
-        if text.is_empty() || state.grams.is_empty() && state.credentials.is_empty() {
-            return;
-        }
         let mut carry = |what, range: Range<usize>, span: &Span| {
             let was_said = seen.was_said(&text[range.clone()]);
             if what != Carried::Untrusted || !was_said {
                 found(span.carry(state, what, range, was_said));
             }
         };
-        let folded = span_fold(text);
+        self.folded.clear();
+        span_fold_into(text, &mut self.folded);
         let offsets = OnceCell::new();
-        state.grams.look(key, &folded, &mut self.hits);
+        state.grams.look(key, &self.folded, &mut self.hits);
         for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
             spans(&self.hits, flag, |span| {
                 let offsets = offsets.get_or_init(|| span_offsets(text));
@@ -179,7 +226,8 @@ impl Span {
     /// The finding that it is; its leaf is still to be told.
     fn carry(&self, state: &State, what: Carried, range: Range<usize>, was_said: bool) -> Carry {
         let (source, is_wide, is_common) = (state.source_of(self.source), self.is_wide, self.is_common);
-        Carry { what, leaf: 0, range, source, is_wide, is_common, was_said, goes_on: false }
+        let views = state.views_of(self.source).to_vec();
+        Carry { what, leaf: 0, range, source, is_wide, is_common, was_said, goes_on: false, views }
     }
 }
 
@@ -188,13 +236,21 @@ impl Span {
 const HEAD: usize = 512;
 
 impl Joined {
-    /// The same finding as one in the leaf where it begins; what lies behind that leaf is cut off.
+    /// The same finding as one in a leaf; what lies in others is cut off. As it stands, it is the leaf where it
+    /// begins; what was decoded came with its surroundings, so it is the leaf that has the most of it.
     fn of_leaf(&self, carry: Carry) -> Carry {
-        let after = self.leaves.partition_point(|part| part.start <= carry.range.start);
-        let Some(part) = after.checked_sub(1).and_then(|at| self.leaves.get(at)) else { return carry };
-        let end = self.leaves.get(after).map_or(self.text.len(), |next| next.start).min(carry.range.end);
-        let goes_on = end < carry.range.end;
-        Carry { leaf: part.leaf, range: carry.range.start - part.start..end - part.start, goes_on, ..carry }
+        let Range { start, end } = carry.range;
+        let first = self.leaves.partition_point(|part| part.start <= start).saturating_sub(1);
+        let last = self.leaves.partition_point(|part| part.start < end).max(first + 1);
+        let within = |at: usize| {
+            let ends = self.leaves.get(at + 1).map_or(self.text.len(), |next| next.start);
+            self.leaves[at].start.max(start)..ends.min(end)
+        };
+        let most = (first..last).rev().max_by_key(|&at| within(at).len()).filter(|_| !carry.views.is_empty());
+        let at = most.unwrap_or(first);
+        let Some(part) = self.leaves.get(at) else { return carry };
+        let (range, goes_on) = (within(at), last - first > 1);
+        Carry { leaf: part.leaf, range: range.start - part.start..range.end - part.start, goes_on, ..carry }
     }
 }
 
