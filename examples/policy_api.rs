@@ -84,6 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             assessment = released;
         }
         if assessment.verdict.lets_through() {
+            ledger.record_sent(&call);
             let output = execute(tool.name.as_str(), args);
             let label =
                 ledger.record_output(CallId(n), tool, &output, &Label::default().join(&assessment.label));

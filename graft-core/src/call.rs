@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    CallId, Deadline, Fault, FaultCode, InterfaceId, Label, Leaves, MethodId, RunId, Seq, SpanId,
-    ToolMetadata, TraceId, Verdict,
+    CallId, Deadline, Fault, FaultCode, InterfaceId, Label, Leaves, MethodId, ResourceLabel, RunId, Seq,
+    SpanId, ToolMetadata, TraceId, Verdict,
 };
 
 /// W3C trace context of a call, <https://www.w3.org/TR/trace-context/>.
@@ -97,6 +97,8 @@ pub struct CallState {
     pub verdict: Option<Verdict>,
     /// The record of the intent, once it is written.
     pub intent: Option<Seq>,
+    /// The labels of what the call returns, where a guard saw that they depend on its arguments.
+    pub resource: Option<ResourceLabel>,
 }
 
 impl CallState {

@@ -175,6 +175,16 @@ pub enum Leaf<'a> {
 }
 
 impl Leaf<'_> {
+    /// About how many bytes its text has: numbers count as 40.
+    pub fn text_len(&self) -> usize {
+        match self {
+            Leaf::Str(text) | Leaf::Key(text) => text.len(),
+            Leaf::Bytes(bytes) => bytes.len(),
+            Leaf::Int(_) | Leaf::Uint(_) | Leaf::Float(_) => 40,
+            _ => 0,
+        }
+    }
+
     /// Calls `f` with the leaf as text, if it is one that somebody could have chosen.
     pub fn with_text<T>(self, f: impl FnOnce(&str) -> T) -> Option<T> {
         match self {

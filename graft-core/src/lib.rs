@@ -23,6 +23,7 @@ pub mod labeled;
 mod leaf;
 pub mod ledger;
 mod record;
+mod resource;
 pub mod tool;
 mod verdict;
 
@@ -43,5 +44,6 @@ pub use labeled::{Door, Labeled, Receipt};
 pub use leaf::{Leaf, Leaves, Path, Segment, Visit};
 pub use ledger::{Carried, Carry, LedgerKey, Provenance, Scan, Seen, Speaker, TaintLedger, View};
 pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
+pub use resource::{NoPattern, ResourceLabel, ResourcePattern, ResourceRule};
 pub use tool::{Effect, Exfil, OutputTrust, RecordRule, Role, ToolMetadata};
 pub use verdict::{Decision, Evidence, Signal, Source, Verdict};

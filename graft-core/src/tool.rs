@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Label, Name, Origin, Sensitivity, Trust};
+use crate::{Label, Name, Origin, ResourceRule, Sensitivity, Trust};
 
 /// What a call does to the world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -188,10 +188,17 @@ pub struct ToolMetadata {
     pub sensitivity: Sensitivity,
     /// Where single fields of the output differ in trust.
     pub fields: BTreeMap<String, OutputTrust>,
+    /// Whether what a field of the output names may be a destination or target although strangers named it too;
+    /// [`ToolMetadata::EVERY_FIELD`] stands for those that are not listed. Unless said, `structured` facts and the
+    /// user's own records vouch so, and nothing else: that a value stands in a trusted log is no reason to
+    /// act on it as a stranger wants.
+    pub vouches: BTreeMap<String, bool>,
     /// Fields of the output that hold a credential, a PIN or a key.
     pub credentials: Vec<String>,
     /// Where whole records of the output differ in trust.
     pub records: Vec<RecordRule>,
+    /// Where the labels of the output depend on what an argument names.
+    pub resources: Vec<ResourceRule>,
     /// Word stems by which a user asks for the effect.
     pub intent: Vec<String>,
     /// Scopes that a caller needs.
@@ -199,6 +206,9 @@ pub struct ToolMetadata {
 }
 
 impl ToolMetadata {
+    /// The key of [`ToolMetadata::vouches`] for every field that is not listed.
+    pub const EVERY_FIELD: &'static str = "*";
+
     /// A tool of which nothing is known but its name.
     pub fn new(name: Name) -> Self {
         Self {
@@ -210,8 +220,10 @@ impl ToolMetadata {
             trust: OutputTrust::default(),
             sensitivity: Sensitivity::default(),
             fields: BTreeMap::new(),
+            vouches: BTreeMap::new(),
             credentials: Vec::new(),
             records: Vec::new(),
+            resources: Vec::new(),
             intent: Vec::new(),
             scopes: Vec::new(),
         }
@@ -232,7 +244,8 @@ impl ToolMetadata {
         self.args.get(name).copied().unwrap_or_default()
     }
 
-    /// The label of this tool's output as a whole. Trust is the least that any of its parts may have.
+    /// The label of this tool's output as a whole. Trust is the least that any of its parts may have, and so is
+    /// sensitivity the highest of any resource.
     ///
     /// A tool marked `trusted` whose origin the closed rule does not trust stays untrusted.
     pub fn output_label(&self) -> Label {
@@ -241,13 +254,17 @@ impl ToolMetadata {
             // A catalogue fact may turn out too long to be one.
             OutputTrust::Structured | OutputTrust::Untrusted => Trust::Untrusted,
         };
-        let parts = self.fields.values().map(|trust| match trust {
+        let resources = self.resources.iter();
+        let sensitivity =
+            resources.clone().filter_map(|rule| rule.sensitivity).fold(self.sensitivity, Ord::max);
+        let of_resources = resources.filter_map(|rule| rule.trust.as_ref());
+        let parts = self.fields.values().chain(of_resources).map(|trust| match trust {
             OutputTrust::Trusted => Trust::Trusted,
             OutputTrust::Structured | OutputTrust::Untrusted => Trust::Untrusted,
         });
         let trust = parts.fold(declared.max(self.origin.trust()), Ord::max);
         let origins = Label::of(self.origin.clone()).origins().clone();
-        Label::from_parts(self.sensitivity, trust, origins)
+        Label::from_parts(sensitivity, trust, origins)
     }
 }
 

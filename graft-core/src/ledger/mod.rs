@@ -24,6 +24,7 @@ mod grams;
 mod hash;
 mod intent;
 mod layers;
+mod links;
 mod neighbours;
 mod pairs;
 mod record;
@@ -37,8 +38,10 @@ mod views;
 
 use std::sync::RwLock;
 
+pub(crate) use fold::host;
 pub use grams::{SPAN_AUTHORITY, SPAN_CONTENT};
 pub use hash::LedgerKey;
+pub use links::links;
 pub use scan::{Carried, Carry, Scan};
 pub use seen::{Provenance, Seen};
 #[cfg(feature = "conformance")]
@@ -48,12 +51,15 @@ pub use views::View;
 #[doc(hidden)]
 pub use views::encode as conformance;
 
-use crate::{Call, CallId, Label, Leaf, Leaves, Path, Segment, Sensitivity, Source, ToolMetadata, Trust};
+use crate::{
+    Call, CallId, Exfil, Label, Leaf, Leaves, Path, Role, Segment, Sensitivity, Source, ToolMetadata, Trust,
+};
 use credentials::{Credentials, MAX_CREDENTIAL, MIN_CREDENTIAL};
 use fold::{exact_fold, span_fold, span_fold_into};
 use grams::{GramIndex, Phrases, SECRET, UNTRUSTED};
 use hash::KeyedSet;
 use intent::prefixes;
+use links::Links;
 use pairs::PairIndex;
 use record::{Piece, pieces};
 use tails::{Ending, Tails, Ways};
@@ -139,6 +145,7 @@ struct State {
     stems: KeyedSet,
     credentials: Credentials,
     tails: Tails,
+    links: Links,
     /// Bytes of what the user said that `stems` covers.
     intent_text: usize,
     /// Bytes of text that vouches.
@@ -150,6 +157,8 @@ struct State {
     secret_overflow: Option<u32>,
     seen_untrusted: bool,
     seen_secret: bool,
+    /// The source of the untrusted text that came in last.
+    newest_untrusted: Option<u32>,
     /// The tiers of data that were read, by the order of [`Sensitivity`].
     seen_tiers: [bool; 3],
 }
@@ -218,7 +227,7 @@ impl TaintLedger {
         args: &Label,
     ) -> Label {
         let mut state = self.write();
-        let echo = tool.is_sink() && args.trust() == Trust::Untrusted;
+        let echo = args.trust() == Trust::Untrusted;
         let secret_echo = tool.is_sink() && args.sensitivity() == Sensitivity::Secret;
         let secret = tool.sensitivity == Sensitivity::Secret || secret_echo;
         if !tool.is_sink() {
@@ -228,7 +237,7 @@ impl TaintLedger {
         let mut label = Label::of(tool.origin.clone()).with_sensitivity(tool.sensitivity);
         let is_own = |text: &str| self.is_own(text);
         pieces(&self.key, tool, &is_own, output, &mut |piece| {
-            let echoed = echo && !piece.by_rule;
+            let echoed = echo && (!tool.is_sink() || !piece.by_rule);
             let trust = if echoed { Trust::Untrusted } else { piece.trust };
             if piece.text.trim().is_empty() {
                 return;
@@ -237,6 +246,13 @@ impl TaintLedger {
             label = label.join(&Label::bottom().with_trust(trust));
             state.seen_untrusted |= !trusted;
             self.index(&mut state, &piece, &mut source, trusted, secret);
+            // A page does not lead on to further pages, nor does what was promised to be a fact and is none.
+            if let (true, false, Some(index)) = (piece.is_text, tool.exfil == Exfil::Url, source.index) {
+                state.links.record(&self.key, piece.text, index);
+            }
+            if !trusted {
+                state.newest_untrusted = source.index.or(state.newest_untrusted);
+            }
         });
         if echo || secret_echo { label.join(args) } else { label }
     }
@@ -254,19 +270,23 @@ impl TaintLedger {
         Seen { ledger: self, state }
     }
 
-    /// Notes that `call` is on its way out, so that a text sent in pieces is found: call it for each call that
-    /// was let through. Calls that reach nobody outside leave nothing to note.
+    /// Notes that `call` is on its way out, so that a text sent in pieces is found, and that what it fetches has been
+    /// fetched: call it for each call that was let through. Calls that reach nobody outside leave nothing to note.
     pub fn record_sent(&self, call: &Call<'_>) {
         if !call.tool.leaves_process() {
             return;
         }
         let (mut ways, mut endings) = (Ways::default(), Vec::<Ending>::new());
+        let mut fetched = Vec::new();
         call.args.visit(&Path::ROOT, &mut |path, leaf| {
             let arg = path.first().and_then(Segment::name).unwrap_or_default();
             if matches!(leaf, Leaf::Key(_)) {
                 return;
             }
             leaf.with_text(|text| {
+                if call.tool.exfil == Exfil::Url && call.tool.role(arg) == Role::Destination {
+                    fetched.push(links::hash(&self.key, text));
+                }
                 if let Some(number) = ways.add(&self.key, arg, call.tool.role(arg), text) {
                     endings.resize_with(ways.len(), Ending::default);
                     endings[number].add(text);
@@ -274,6 +294,7 @@ impl TaintLedger {
             });
         });
         let mut state = self.write();
+        fetched.into_iter().for_each(|link| state.links.record_fetch(link));
         for (arg, ending) in endings.iter().enumerate() {
             state.tails.record(ways.of(&self.key, &call.tool.name, arg), &ending.folded, ending.bytes);
         }
@@ -283,7 +304,8 @@ impl TaintLedger {
         let text = piece.text;
         if trusted && state.vouches(self.limit, text.len()) {
             let index = source.index(state);
-            state.values.record(&self.key, text, index, Class::Trusted);
+            let class = if piece.vouches { Class::Directory } else { Class::Trusted };
+            state.values.record(&self.key, text, index, class);
         }
         let secret = secret || piece.credential;
         let flags = if trusted { 0 } else { UNTRUSTED } | if secret { SECRET } else { 0 };

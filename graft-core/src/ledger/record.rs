@@ -11,6 +11,10 @@ pub(super) struct Piece<'a> {
     pub(super) trust: Trust,
     /// Whether a field or record rule says so, and not the tool as a whole.
     pub(super) by_rule: bool,
+    /// Whether it vouches for a destination that strangers named too.
+    pub(super) vouches: bool,
+    /// Whether it is labelled as text that others wrote.
+    pub(super) is_text: bool,
     /// Whether it stands in a field that holds credentials.
     pub(super) credential: bool,
 }
@@ -103,12 +107,22 @@ impl Labels<'_> {
         // Text where fields were promised could be any of them.
         let whole = if steps.is_empty() { self.least() } else { self.tool.trust };
         let trust = rule.unwrap_or(whole);
+        let is_own = record.is_some_and(|at| self.record_rule(steps[at].0).is_some());
+        let vouches = self.said_to_vouch(&steps).unwrap_or(is_own || trust == OutputTrust::Structured);
         let credential = steps.iter().any(|&(_, segment)| {
             segment.name().is_some_and(|name| self.tool.credentials.iter().any(|field| field == name))
         });
         let emit_text = &mut |text: &str| {
+            let is_text = trust == OutputTrust::Untrusted;
             let trust = trust.resolve(text).max(self.tool.origin.trust());
-            emit(Piece { text, trust, by_rule: rule.is_some(), credential: credential && !is_key });
+            emit(Piece {
+                text,
+                trust,
+                by_rule: rule.is_some(),
+                is_text,
+                vouches,
+                credential: credential && !is_key,
+            });
         };
         match leaf {
             // A catalogue printed as text is one fact a line.
@@ -128,10 +142,22 @@ impl Labels<'_> {
 
     /// What the record's rules or the field's label say.
     fn rule(&self, (object, segment): (u64, Segment<'_>)) -> Option<OutputTrust> {
+        let name = segment.name()?;
+        self.record_rule(object).or_else(|| self.tool.fields.get(name).copied())
+    }
+
+    /// What the rules say of the whole record.
+    fn record_rule(&self, object: u64) -> Option<OutputTrust> {
         let holds =
             |number: usize| self.own.contains(&(object, number)) && !self.shared.contains(&(object, number));
-        let whole = self.tool.records.iter().enumerate().find(|&(number, _)| holds(number));
-        let name = segment.name()?;
-        whole.map(|(_, rule)| rule.trust).or_else(|| self.tool.fields.get(name).copied())
+        let rule = self.tool.records.iter().enumerate().find(|&(number, _)| holds(number));
+        rule.map(|(_, rule)| rule.trust)
+    }
+
+    /// What the host says of the fields on the way to a leaf, the outermost first, or of all.
+    fn said_to_vouch(&self, steps: &[(u64, Segment<'_>)]) -> Option<bool> {
+        let vouches = &self.tool.vouches;
+        let named = steps.iter().find_map(|(_, segment)| vouches.get(segment.name()?));
+        named.or_else(|| vouches.get(ToolMetadata::EVERY_FIELD)).copied()
     }
 }

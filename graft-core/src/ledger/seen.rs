@@ -35,6 +35,11 @@ impl Seen<'_> {
         self.state.seen_untrusted
     }
 
+    /// The output that brought untrusted text in last: the first suspect for an effect that nobody asked for.
+    pub fn newest_untrusted(&self) -> Option<Source> {
+        self.state.newest_untrusted.map(|index| self.state.source_of(index))
+    }
+
     /// Whether data of this tier has been read.
     pub fn tier(&self, tier: Sensitivity) -> bool {
         self.state.seen_tiers[tier as usize]
@@ -48,20 +53,40 @@ impl Seen<'_> {
     /// Who named this value: numbers are compared as numbers, all else as whole words with their punctuation.
     pub fn provenance(&self, value: &str) -> Provenance {
         let value = bare(value);
-        self.look_up(value, &Value::new(&self.ledger.key, value), value.contains('@'))
+        self.look_up(value, &Value::new(&self.ledger.key, value), value.contains('@'), false)
+    }
+
+    /// Who named this value, as [`Seen::provenance`] compares. For one that strangers named too, a trusted output
+    /// counts only where it [vouches](crate::ToolMetadata::vouches).
+    pub fn vouched(&self, value: &str) -> Provenance {
+        let value = bare(value);
+        self.look_up(value, &Value::new(&self.ledger.key, value), value.contains('@'), true)
+    }
+
+    /// Who named this destination, as [`Seen::provenance_by_host`] compares. For a destination that strangers named
+    /// too, a trusted output counts only where it [vouches](crate::ToolMetadata::vouches).
+    pub fn destination(&self, value: &str) -> Provenance {
+        self.by_host(value, true)
     }
 
     /// Who named this destination: as [`Seen::provenance`], but a web address is compared by its host, and
     /// its port if it names one.
     pub fn provenance_by_host(&self, value: &str) -> Provenance {
+        self.by_host(value, false)
+    }
+
+    fn by_host(&self, value: &str, strict: bool) -> Provenance {
         let value = bare(value);
         match host(value) {
-            Some(host) => self.look_up(value, &Value::host(&self.ledger.key, host), true),
-            None => self.provenance(value),
+            Some(host) => self.look_up(value, &Value::host(&self.ledger.key, host), true, strict),
+            None => {
+                let whole = Value::new(&self.ledger.key, value);
+                self.look_up(value, &whole, value.contains('@'), strict)
+            }
         }
     }
 
-    fn look_up(&self, value: &str, whole: &Value, loose: bool) -> Provenance {
+    fn look_up(&self, value: &str, whole: &Value, loose: bool, strict: bool) -> Provenance {
         if self.ledger.is_own(value) {
             return Provenance::Trusted(None);
         }
@@ -69,16 +94,25 @@ impl Seen<'_> {
             return Provenance::Trusted(None);
         }
         // A value whose look-up was cut short is not vouched for.
-        for (class, loose_end) in [(Class::Spoken, loose), (Class::Trusted, false)] {
-            if let Found::At(index) = self.state.values.find(whole, loose_end, class) {
-                return Provenance::Trusted(Some(self.state.source_of(index)));
-            }
-        }
-        match (self.state.pairs.find(&self.ledger.key, whole), self.state.overflow) {
-            (Some(index), _) => Provenance::Untrusted(self.state.source_of(index)),
-            (None, Some(index)) => Provenance::Overflow(self.state.source_of(index)),
-            (None, None) => Provenance::Unknown,
-        }
+        let said = |class, loose| match self.state.values.find(whole, loose, class) {
+            Found::At(index) => Some(Provenance::Trusted(Some(self.state.source_of(index)))),
+            Found::Undecided | Found::Nowhere => None,
+        };
+        let strangers = || {
+            let index = self.state.pairs.find(&self.ledger.key, whole)?;
+            Some(Provenance::Untrusted(self.state.source_of(index)))
+        };
+        let trusted = || said(Class::Trusted, false);
+        let vouched = said(Class::Spoken, loose).or_else(|| said(Class::Directory, false));
+        let named = vouched.or_else(|| match strict {
+            // A full ledger cannot say that no stranger named it.
+            true => strangers().or_else(|| trusted().filter(|_| self.state.overflow.is_none())),
+            false => trusted().or_else(strangers),
+        });
+        named.unwrap_or_else(|| match self.state.overflow {
+            Some(index) => Provenance::Overflow(self.state.source_of(index)),
+            None => Provenance::Unknown,
+        })
     }
 
     /// Begins to search the arguments of one call for what was recorded.
@@ -93,6 +127,16 @@ impl Seen<'_> {
         ways.add(key, "", Role::Destination, destination);
         let arg = ways.add(key, arg, Role::Content, "");
         arg.map_or(0, |arg| self.state.tails.bits(ways.of(key, tool, arg)))
+    }
+
+    /// The output in which strangers wrote this link, whole and as it is, in a text that was not itself fetched.
+    pub fn written_link(&self, link: &str) -> Option<Source> {
+        self.state.links.written(&self.ledger.key, link).map(|index| self.state.source_of(index))
+    }
+
+    /// Whether this link was fetched by a call that went through.
+    pub fn was_fetched(&self, link: &str) -> bool {
+        self.state.links.was_fetched(&self.ledger.key, link)
     }
 
     /// Whether the user or the operator said this text, with all its letters and digits in order, look-alikes

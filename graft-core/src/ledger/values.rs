@@ -68,6 +68,8 @@ pub(super) enum Class {
     Spoken = 0,
     /// A trusted output.
     Trusted = 1,
+    /// A trusted output that vouches for destinations which strangers named too.
+    Directory = 2,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -85,7 +87,7 @@ pub(super) struct ValueIndex {
     previous: Vec<u32>,
     /// Where each text begins, and its source.
     texts: Vec<(u32, u32)>,
-    heads: KeyedMap<[Head; 2]>,
+    heads: KeyedMap<[Head; 3]>,
 }
 
 /// What may touch a value without making it a part of a longer one depends on what it is.

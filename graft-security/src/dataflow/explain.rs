@@ -190,7 +190,13 @@ fn reason(evidence: &Evidence) -> String {
         "ledger-full" => format!(
             "the run read more than its ledger holds, and {arg} may come from {source}: raise the ledger's limit to know"
         ),
+        "not-decoded" => "the arguments hold more, or more in code, than is looked at".to_owned(),
         "carried-span" => format!("{arg} repeats text from {source}, which a stranger may have written"),
+        "strangers-words" => format!("{arg} says what only {source} said, which a stranger may have written"),
+        "written-link" => format!("{arg} is a link that stood so in {source}, and nothing was added to it"),
+        "fetched-link" => format!(
+            "{arg} passes on a link that stood only in {source}; the run followed it, and it goes to whom the user named"
+        ),
         "strangers-link" => format!("{arg} passes on a link that stood only in {source}"),
         "too-many-links" => format!("{arg} has more links than are looked up"),
         "host-label" if evidence.signal == Signal::SecretToSink => {
@@ -199,10 +205,13 @@ fn reason(evidence: &Evidence) -> String {
         "host-label" => "the application labelled the arguments as untrusted".to_owned(),
         "secret-span" => format!("{arg} repeats secret text from {source}"),
         "credential-value" => format!("{arg} holds a credential from {source}"),
+        "user-sends" => format!(
+            "{arg} repeats secret text from {source}, and the user asked for this and named whom it goes to"
+        ),
         "user-typed" => format!("{arg} repeats secret text that the user typed for this destination"),
-        "not-asked-for" => {
-            "nothing in what the user asked for calls for this, and untrusted text was read".to_owned()
-        }
+        "not-asked-for" => format!(
+            "nothing in what the user asked for calls for this, and untrusted text was read, last in {source}"
+        ),
         "untrusted-and-private" => {
             "untrusted text and private data meet in this run, and this is a way out".to_owned()
         }
@@ -238,10 +247,33 @@ pub(super) fn source(source: &Source) -> String {
 pub const RULES: [(Signal, &[&str]); 6] = [
     (
         Signal::UntrustedToSink,
-        &["carried-span", "strangers-link", "too-many-links", "ledger-full", "host-label"],
+        &[
+            "carried-span",
+            "strangers-words",
+            "strangers-link",
+            "fetched-link",
+            "too-many-links",
+            "not-decoded",
+            "ledger-full",
+            "host-label",
+        ],
     ),
-    (Signal::SecretToSink, &["secret-span", "credential-value", "user-typed", "ledger-full", "host-label"]),
-    (Signal::UntrustedAuthority, &["strangers-value", "strangers-span", "unknown-value", "ledger-full"]),
+    (
+        Signal::SecretToSink,
+        &[
+            "secret-span",
+            "credential-value",
+            "user-typed",
+            "user-sends",
+            "not-decoded",
+            "ledger-full",
+            "host-label",
+        ],
+    ),
+    (
+        Signal::UntrustedAuthority,
+        &["strangers-value", "strangers-span", "written-link", "unknown-value", "ledger-full"],
+    ),
     (Signal::UnrequestedEffect, &["not-asked-for"]),
     (Signal::LethalTrifecta, &["untrusted-and-private"]),
     (Signal::DerivedTaint, &["after-untrusted"]),

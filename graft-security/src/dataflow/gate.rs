@@ -1,5 +1,6 @@
 //! The policy as an interceptor: in front of a channel, on the side of whoever owns the run.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -175,16 +176,23 @@ impl Interceptor for DataFlowGate {
                     .and(Err(Fault::new(code, trace).with_verdict(call.meta.call, verdict.clone())))
             }
         };
+        call.state.verdict = Some(verdict);
+        if !call.tool.resources.is_empty() {
+            call.state.resource = Some(call.tool.resource_label(call.args));
+        }
         if result.is_ok() {
             self.ledger.record_sent(call);
         }
-        call.state.verdict = Some(verdict);
         result
     }
 
     fn after(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
         if let Outcome::Value(output) | Outcome::DomainError(output) = reply.outcome {
-            let label = self.ledger.record_output(done.meta.call, done.tool, output, done.state.label());
+            let tool = match done.state.resource {
+                Some(label) => done.tool.labelled(label),
+                None => Cow::Borrowed(done.tool),
+            };
+            let label = self.ledger.record_output(done.meta.call, &tool, output, done.state.label());
             reply.raise(&label);
         }
         Ok(())

@@ -9,7 +9,6 @@ pub mod files;
 mod gate;
 pub mod grants;
 mod judge;
-mod links;
 mod overrides;
 mod policy;
 mod remedy;

@@ -44,8 +44,9 @@ pub enum Response {
     Stop,
 }
 
-/// What happens with a call that is only doubtful: nothing says that its value is a stranger's, and
-/// nothing vouches for it either.
+/// What happens with a call that its labels speak against. They say who could have chosen its values, and not what
+/// the user wants, so that a person who is shown the values and where they came from may know better.
+/// Calls that give away a credential, or what the host labelled as secret, are stopped in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDoubt {
@@ -56,6 +57,9 @@ pub enum OnDoubt {
     Ask,
 }
 
+/// The most bytes of arguments that are searched unless the host says otherwise.
+const DEFAULT_SCAN_LIMIT: usize = 16 << 20;
+
 /// The rules by which calls are judged. Pure and immutable; share it between runs.
 ///
 /// Only *sinks* are judged: tools that change something or whose request itself leaves the machine.
@@ -64,7 +68,7 @@ pub enum OnDoubt {
 /// | --- | --- | --- |
 /// | `untrusted-to-sink` | find | an argument carries a span of untrusted text; a link that only strangers named stops the call |
 /// | `secret-to-sink` | stop | a call that reaches outside carries secret text, or a value of a credential field |
-/// | `untrusted-authority` | stop | a destination, target, credential or command was named by strangers only; doubt if by nobody |
+/// | `untrusted-authority` | stop | a destination, target, credential or command was named by strangers only, or a destination, credential or command by nobody |
 /// | `unrequested-effect` | stop | after untrusted text, no word of the prompt asks for what the tool does |
 /// | `lethal-trifecta` | find | untrusted text and data of a sensitive tier are in the run |
 /// | `derived-taint` | off | any sink after untrusted text |
@@ -90,6 +94,10 @@ pub struct DataFlowPolicy {
     rules: Overrides,
     sinks: BTreeMap<Name, Overrides>,
     on_doubt: OnDoubt,
+    follow_links: bool,
+    send_on_request: bool,
+    look_for_ciphers: bool,
+    scan_limit: usize,
     declassify_sinks: BTreeSet<Name>,
     sensitive_tiers: BTreeSet<Sensitivity>,
 }
@@ -104,6 +112,10 @@ impl DataFlowPolicy {
             rules: Overrides::default(),
             sinks: BTreeMap::new(),
             on_doubt: OnDoubt::default(),
+            follow_links: true,
+            send_on_request: false,
+            look_for_ciphers: false,
+            scan_limit: DEFAULT_SCAN_LIMIT,
             declassify_sinks: BTreeSet::new(),
             sensitive_tiers: BTreeSet::from([Sensitivity::Secret]),
         }
@@ -179,6 +191,39 @@ impl DataFlowPolicy {
         Self { on_doubt, ..self }
     }
 
+    /// Whether a tool that only reads may fetch a link that strangers wrote, if the call asks for all of it as it is
+    /// and the text was not itself fetched; and whether a link that was fetched may go on to whom the user named. On
+    /// unless set.
+    ///
+    /// Whoever wrote the link learns that it was fetched. With several links to choose from, the choice can tell a
+    /// few bits more. Switch it off where a fetch alone can do harm, as inside a network that trusts its own.
+    #[must_use]
+    pub fn follow_links(self, follow: bool) -> Self {
+        Self { follow_links: follow, ..self }
+    }
+
+    /// Whether secret text, other than a credential, may go to whom the user named by a call that the user asked for.
+    /// Off unless set: the user may not have thought of all that is secret, and whoever writes to the agent can have
+    /// it add more.
+    #[must_use]
+    pub fn send_on_request(self, send: bool) -> Self {
+        Self { send_on_request: send, ..self }
+    }
+
+    /// Whether text under rot13 or backwards is looked for too, which costs about half as much again. Off unless
+    /// set.
+    #[must_use]
+    pub fn look_for_ciphers(self, look: bool) -> Self {
+        Self { look_for_ciphers: look, ..self }
+    }
+
+    /// The most bytes of a call's arguments that are searched for what was recorded: a longer call counts as
+    /// carrying what was not looked at. 16 MiB unless set.
+    #[must_use]
+    pub fn scan_limit(self, bytes: usize) -> Self {
+        Self { scan_limit: bytes, ..self }
+    }
+
     /// Sinks, by tool name, that go through whatever trips; each use is recorded.
     #[doc(alias = "declassifySinks")]
     #[must_use]
@@ -237,6 +282,10 @@ impl DataFlowPolicy {
             here.print(&format!("at {sink} "), &mut text); // a name has no space
         }
         text.push_str(&format!("on_doubt={:?}\n", self.on_doubt));
+        text.push_str(&format!(
+            "follow_links={}\nsend_on_request={}\nlook_for_ciphers={}\nscan_limit={}\n",
+            self.follow_links, self.send_on_request, self.look_for_ciphers, self.scan_limit
+        ));
         for sink in &self.declassify_sinks {
             text.push_str(&format!("declassify={sink}\n"));
         }
@@ -248,6 +297,22 @@ impl DataFlowPolicy {
 
     pub(super) fn doubt(&self) -> OnDoubt {
         self.on_doubt
+    }
+
+    pub(super) fn is_following_links(&self) -> bool {
+        self.follow_links
+    }
+
+    pub(super) fn is_looking_for_ciphers(&self) -> bool {
+        self.look_for_ciphers
+    }
+
+    pub(super) fn most_scanned(&self) -> usize {
+        self.scan_limit
+    }
+
+    pub(super) fn sends_on_request(&self) -> bool {
+        self.send_on_request
     }
 
     pub(super) fn declassifies(&self, sink: &Name) -> bool {
@@ -286,6 +351,10 @@ mod tests {
             base.clone().respond_to_rule(RULE, Response::Stop),
             base.clone().respond_at(SINK, Signal::DerivedTaint, Response::Find),
             base.clone().respond_to_rule_at(SINK, RULE, Response::Off),
+            base.clone().follow_links(false),
+            base.clone().send_on_request(true),
+            base.clone().look_for_ciphers(true),
+            base.clone().scan_limit(1),
         ];
         let mut digests: Vec<_> = others.iter().chain([&base]).map(DataFlowPolicy::digest).collect();
         digests.sort_unstable();

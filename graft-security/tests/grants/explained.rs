@@ -105,6 +105,7 @@ fn user_and_operator_are_told_what_each_can_use() {
     let operator = asked.for_operator();
     assert!(operator.contains("[untrusted-authority: unknown-value]") && operator.contains("repeats text"));
     assert!(operator.contains("\n  * let a person decide"), "{operator}");
+    let stage = Stage::new(policy().on_doubt(OnDoubt::Block));
     let blocked = explain(&stage.assess(&mail(), &args(&[("to", STRANGER)])).verdict, &mail());
     assert!(blocked.for_user().contains("ask for it in your own words"));
     let allowed = explain(&stage.assess(&mail(), &args(&[("to", FRIEND)])).verdict, &mail());

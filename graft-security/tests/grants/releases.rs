@@ -192,7 +192,7 @@ fn what_is_of_the_call_and_not_of_a_value_takes_no_grant() {
     delete.intent = vec!["delete".into()];
     stage.endorse(&For::stranger()).expect("is granted");
     let fault = stage.call(5, &delete, &args(&[("to", STRANGER)])).expect_err("nobody asked for it");
-    assert_eq!(fault.code(), FaultCode::DataflowPolicyBlocked);
+    assert_eq!(fault.code(), FaultCode::DataflowNeedsApproval);
 }
 
 #[test]

@@ -22,7 +22,8 @@ use table::{
     BLOCK_RUNS, BLOCKS, DROPPED, ENTRIES, FIRST, HANGUL, ITSELF, LONG, LONGEST, LONGS, PAGE, PAGE_RUNS,
     SINGLES,
 };
-pub(super) use tokens::{Kind, Token, host, tokens};
+pub(crate) use tokens::host;
+pub(super) use tokens::{Kind, Token, tokens};
 
 /// Letters and digits of `text`, look-alikes as one.
 pub(super) fn span_fold(text: &str) -> Vec<u8> {

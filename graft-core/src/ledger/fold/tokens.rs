@@ -264,7 +264,7 @@ fn is_word(c: char) -> bool {
 ///
 /// Strict, because a host that somebody trusted named vouches for the whole value: without a scheme in
 /// front nothing with an `@` is a host, and only a path may follow one.
-pub(in super::super) fn host(value: &str) -> Option<&str> {
+pub(crate) fn host(value: &str) -> Option<&str> {
     let value = value.trim();
     let (authority, rest) = match value.split_once("://") {
         Some((scheme, rest)) if ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) => {

@@ -28,6 +28,14 @@ struct PolicyFile {
     sinks: BTreeMap<Name, SinkFile>,
     #[serde(default, deserialize_with = "on_doubt")]
     on_doubt: Option<OnDoubt>,
+    #[serde(default, deserialize_with = "follow_links")]
+    follow_links: Option<bool>,
+    #[serde(default, deserialize_with = "send_on_request")]
+    send_on_request: Option<bool>,
+    #[serde(default, deserialize_with = "look_for_ciphers")]
+    look_for_ciphers: Option<bool>,
+    #[serde(default, deserialize_with = "scan_limit")]
+    scan_limit: Option<usize>,
     #[serde(default, deserialize_with = "guard_trifecta")]
     guard_trifecta: Option<bool>,
     #[serde(default, deserialize_with = "declassify_sinks")]
@@ -60,6 +68,10 @@ fields! {
     mode: DataFlowMode, "one of `off`, `shadow`, `enforce`";
     profile: Profile, "one of `default`, `classic`";
     on_doubt: OnDoubt, "one of `block`, `ask`";
+    follow_links: bool, "true or false";
+    send_on_request: bool, "true or false";
+    look_for_ciphers: bool, "true or false";
+    scan_limit: usize, "a whole number of bytes";
     guard_trifecta: bool, "true or false";
     declassify_sinks: Vec<Name>, "a list of tool names";
     sensitive_tiers: Vec<Sensitivity>, "a list of `public`, `internal`, `secret`";
@@ -199,6 +211,18 @@ fn build(file: PolicyFile) -> Result<DataFlowPolicy, String> {
     if let Some(on_doubt) = file.on_doubt {
         policy = policy.on_doubt(on_doubt);
     }
+    if let Some(follow) = file.follow_links {
+        policy = policy.follow_links(follow);
+    }
+    if let Some(send) = file.send_on_request {
+        policy = policy.send_on_request(send);
+    }
+    if let Some(look) = file.look_for_ciphers {
+        policy = policy.look_for_ciphers(look);
+    }
+    if let Some(bytes) = file.scan_limit {
+        policy = policy.scan_limit(bytes);
+    }
     if let Some(sinks) = file.declassify_sinks {
         policy = policy.declassify_sinks(sinks);
     }
@@ -226,6 +250,7 @@ mod tests {
 
     const TOML: &str = "version = 1\nmode = \"enforce\"\nprofile = \"classic\"\non_doubt = \"ask\"\n\
         guard_trifecta = false\ndeclassify_sinks = [\"a.b\"]\nsensitive_tiers = [\"internal\"]\n\
+        follow_links = false\nsend_on_request = true\nlook_for_ciphers = true\nscan_limit = 4096\n\
         [signals]\nsecret-to-sink = \"find\"\n[rules]\nledger-full = \"find\"\n\
         [sinks.\"Mail.send\".signals]\nderived-taint = \"stop\"\n\
         [sinks.\"Mail.send\".rules]\nstrangers-link = \"off\"\n";
@@ -239,12 +264,17 @@ mod tests {
     #[test]
     fn toml_and_json_say_the_same() {
         let json = r#"{"version":1,"mode":"enforce","profile":"classic","on_doubt":"ask","guard_trifecta":false,
-            "declassify_sinks":["a.b"],"sensitive_tiers":["internal"],"signals":{"secret-to-sink":"find"},"rules":{"ledger-full":"find"},
+            "declassify_sinks":["a.b"],"sensitive_tiers":["internal"],"follow_links":false,"send_on_request":true,"look_for_ciphers":true,"scan_limit":4096,
+            "signals":{"secret-to-sink":"find"},"rules":{"ledger-full":"find"},
             "sinks":{"Mail.send":{"signals":{"derived-taint":"stop"},"rules":{"strangers-link":"off"}}}}"#;
         let mail = Name::from_static("Mail.send");
         let expected = DataFlowPolicy::classic(DataFlowMode::Enforce)
             .on_doubt(OnDoubt::Ask)
             .guard_trifecta(false)
+            .follow_links(false)
+            .send_on_request(true)
+            .look_for_ciphers(true)
+            .scan_limit(4096)
             .declassify_sinks([Name::from_static("a.b")])
             .sensitive_tiers([Sensitivity::Internal])
             .respond(Signal::SecretToSink, Response::Find)
@@ -266,15 +296,18 @@ mod tests {
             ("false", "\"no\"", 5),
             ("[\"a.b\"]", "[\"a b\"]", 6),
             ("[\"internal\"]", "[\"hush\"]", 7),
-            ("secret-to-sink", "secret-to-sinks", 8),
-            ("\"find\"", "\"warn\"", 9),
-            ("ledger-full =", "ledger-fuller =", 11),
-            ("\nledger-full = \"find\"", "\nledger-full = \"ask\"", 11),
-            ("\"Mail.send\".signals", "\"Mail send\".signals", 12),
-            ("\"Mail.send\".signals", "\"Mail.send\".signal", 12),
-            ("derived-taint =", "derive-taint =", 13),
-            ("strangers-link =", "strangers-links =", 15),
-            ("\"off\"", "\"no\"", 15),
+            ("follow_links = false", "follow_links = 0", 8),
+            ("look_for_ciphers = true", "look_for_ciphers = 1", 10),
+            ("scan_limit = 4096", "scan_limit = -1", 11),
+            ("secret-to-sink", "secret-to-sinks", 13),
+            ("\"find\"", "\"warn\"", 13),
+            ("ledger-full =", "ledger-fuller =", 15),
+            ("\nledger-full = \"find\"", "\nledger-full = \"ask\"", 15),
+            ("\"Mail.send\".signals", "\"Mail send\".signals", 16),
+            ("\"Mail.send\".signals", "\"Mail.send\".signal", 16),
+            ("derived-taint =", "derive-taint =", 17),
+            ("strangers-link =", "strangers-links =", 19),
+            ("\"off\"", "\"no\"", 19),
             ("mode =", "mood =", 2),
             ("mode = \"enforce\"", "mode = \"enforce\"\nmode = \"off\"", 3),
         ] {
@@ -291,6 +324,9 @@ mod tests {
             ("mode = 7", r#"{"mode":7}"#, "`mode` must be one of `off`, `shadow`, `enforce`"),
             ("profile = \"new\"", r#"{"profile":[]}"#, "`profile` must be one of"),
             ("on_doubt = []", r#"{"on_doubt":{}}"#, "`on_doubt` must be one of"),
+            ("follow_links = 1", r#"{"follow_links":1}"#, "`follow_links` must be true or false"),
+            ("send_on_request = 1", r#"{"send_on_request":1}"#, "`send_on_request` must be true or false"),
+            ("scan_limit = \"1\"", r#"{"scan_limit":"1"}"#, "`scan_limit` must be a whole number of bytes"),
             ("guard_trifecta = 1", r#"{"guard_trifecta":1}"#, "`guard_trifecta` must be true or false"),
             ("declassify_sinks = \"a\"", r#"{"declassify_sinks":[1]}"#, "`declassify_sinks` must be a list"),
             ("sensitive_tiers = 1", r#"{"sensitive_tiers":["x"]}"#, "`sensitive_tiers` must be a list"),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use graft_core::ledger::MAX_STEM;
-use graft_core::{Name, Origin, RecordRule, ToolMetadata};
+use graft_core::{Name, Origin, RecordRule, ResourcePattern, ResourceRule, ToolMetadata};
 use serde_json::{Map, Value, json};
 
 use super::FileError;
 use super::json::{Object, parse, shown, word};
 
 const TRUSTS: &str = "`trusted`, `structured`, `untrusted`";
+const SENSITIVITIES: &str = "`public`, `internal`, `secret`";
 const ROLES: &str =
     "`destination`, `target`, `credential`, `command`, `control`, `proof`, `query`, `content`";
 
@@ -116,6 +117,16 @@ fn printed(tool: &ToolMetadata) -> Value {
         }
         record
     };
+    let resource = |rule: &ResourceRule| {
+        let mut resource = json!({ "arg": rule.arg, "pattern": rule.pattern.as_str() });
+        if let Some(trust) = rule.trust {
+            resource["trust"] = json!(trust);
+        }
+        if let Some(sensitivity) = rule.sensitivity {
+            resource["sensitivity"] = json!(sensitivity);
+        }
+        resource
+    };
     json!({
         "trust": tool.trust,
         "sensitivity": tool.sensitivity,
@@ -125,6 +136,8 @@ fn printed(tool: &ToolMetadata) -> Value {
         "args": tool.args,
         "fields": tool.fields,
         "records": tool.records.iter().map(record).collect::<Vec<_>>(),
+        "vouches": tool.vouches,
+        "resources": tool.resources.iter().map(resource).collect::<Vec<_>>(),
         "credentials": tool.credentials,
         "intent": tool.intent,
     })
@@ -151,7 +164,7 @@ fn entry(name: &str, value: Value) -> Result<Entry, String> {
     if let Some(trust) = object.word("trust", TRUSTS)? {
         tool.trust = trust;
     }
-    if let Some(sensitivity) = object.word("sensitivity", "`public`, `internal`, `secret`")? {
+    if let Some(sensitivity) = object.word("sensitivity", SENSITIVITIES)? {
         tool.sensitivity = sensitivity;
     }
     let effects = "`pure`, `read-only`, `side-effecting`, `external-stateful`";
@@ -167,6 +180,11 @@ fn entry(name: &str, value: Value) -> Result<Entry, String> {
     }
     tool.args = words(&mut object, "args", ROLES)?;
     tool.fields = words(&mut object, "fields", TRUSTS)?;
+    tool.vouches = vouches(&mut object)?;
+    let path = object.path("resources");
+    let resources = object.list("resources")?.into_iter().enumerate();
+    tool.resources =
+        resources.map(|(i, value)| resource(value, &format!("{path}[{i}]"))).collect::<Result<_, _>>()?;
     tool.credentials = object.texts("credentials")?;
     tool.intent = object.texts("intent")?;
     if tool.intent.iter().any(|stem| stem.chars().count() > MAX_STEM) {
@@ -213,6 +231,36 @@ fn words<T: serde::de::DeserializeOwned>(
         .collect()
 }
 
+/// One word for every field, or one for each.
+fn vouches(object: &mut Object) -> Result<BTreeMap<String, bool>, String> {
+    let at = object.path("vouches");
+    let flag = |(name, value): (String, Value)| match value {
+        Value::Bool(vouches) => Ok((name, vouches)),
+        _ => Err(format!("`{at}.{}` must be true or false", shown(&name))),
+    };
+    match object.take("vouches") {
+        None => Ok(BTreeMap::new()),
+        Some(Value::Bool(every)) => Ok(BTreeMap::from([(ToolMetadata::EVERY_FIELD.to_owned(), every)])),
+        Some(Value::Object(fields)) => fields.into_iter().map(flag).collect(),
+        Some(_) => Err(format!("`{at}` must be true or false, or an object of them by field")),
+    }
+}
+
+fn resource(value: Value, at: &str) -> Result<ResourceRule, String> {
+    let mut object = Object::new(value, at)?;
+    let arg = object.need_text("arg")?;
+    let pattern = object.need_text("pattern")?;
+    let pattern = ResourcePattern::new(pattern).map_err(|error| format!("`{at}.pattern`: {error}"))?;
+    let trust = object.word("trust", TRUSTS)?;
+    let sensitivity = object.word("sensitivity", SENSITIVITIES)?;
+    object.text("why")?;
+    object.finish()?;
+    if trust.is_none() && sensitivity.is_none() {
+        return Err(format!("`{at}` labels nothing; it says `trust`, `sensitivity` or both"));
+    }
+    Ok(ResourceRule { arg, pattern, trust, sensitivity })
+}
+
 fn record(value: Value, at: &str) -> Result<RecordRule, String> {
     let mut object = Object::new(value, at)?;
     let field = object.need_text("field")?;
@@ -233,6 +281,8 @@ mod tests {
     const GOOD: &str = r#"{"version":1,"suite":"s","self":["me"],"tools":{"t":{"description":"d","params":{},
         "trust":"trusted","sensitivity":"secret","side_effect":"read-only","exfil":"url","origin":"web-search",
         "args":{"to":"destination"},"fields":{"x":"structured"},"credentials":["pin"],"intent":["pay"],
+        "vouches":{"x":false,"*":true},
+        "resources":[{"arg":"to","pattern":"x.example/**","trust":"trusted","sensitivity":"public","why":""}],
         "records":[{"field":"f","is_self":true,"trust":"trusted","no_other_writer":"w","why":""}],"why":""}}}"#;
 
     fn complaint(text: &str) -> String {
@@ -263,6 +313,17 @@ mod tests {
             (r#""is_self":true"#, r#""is_self":false"#, "is_self"),
             (r#""no_other_writer":"w""#, r#""no_other_writer":1"#, "no_other_writer"),
             (r#""exfil""#, r#""exfill""#, "tools.t.exfill"),
+            (r#""x":false"#, r#""x":"no""#, "tools.t.vouches.x"),
+            (r#"{"x":false,"*":true}"#, r#"["x"]"#, "tools.t.vouches"),
+            (r#""arg":"to""#, r#""argument":"to""#, "tools.t.resources[0].arg"),
+            (r#""x.example/**""#, r#""https://x.example/""#, "tools.t.resources[0].pattern"),
+            (
+                r#""trust":"trusted","sensitivity":"public""#,
+                r#""trust":"sure""#,
+                "tools.t.resources[0].trust",
+            ),
+            (r#""trust":"trusted","sensitivity":"public""#, r#""why":"x""#, "same key"),
+            (r#""trust":"trusted","sensitivity":"public","why""#, r#""why""#, "tools.t.resources[0]"),
         ] {
             let bad = GOOD.replacen(from, to, 1);
             assert_ne!(bad, GOOD, "{from}");

@@ -1,10 +1,12 @@
 //! Feeds a recorded run through ledger and policy. No call is executed.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use graft_core::{
-    Call, CallId, Clock, Decision, Label, LedgerKey, Metadata, RunId, Speaker, TaintLedger, Verdict,
+    Call, CallId, Clock, Decision, Label, LedgerKey, Metadata, RunId, Speaker, TaintLedger, ToolMetadata,
+    Verdict,
 };
 
 use super::registry::Registry;
@@ -46,6 +48,13 @@ pub struct ReplayOptions<'a> {
     pub clock: &'a dyn Clock,
 }
 
+/// A call that was made and may return something.
+struct Made<'a> {
+    tool: Cow<'a, ToolMetadata>,
+    /// Of its arguments.
+    label: Label,
+}
+
 /// Replays one run. The same input, policy and registry give the same verdicts.
 ///
 /// A blocked call did not happen: its result is not recorded. A call that a person would be asked about is
@@ -60,7 +69,7 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
     }
     let mut replayed = Replayed::default();
     let mut gone: HashSet<u64> = HashSet::new();
-    let mut labels: HashMap<u64, (&str, Label)> = HashMap::new();
+    let mut made: HashMap<u64, Made<'_>> = HashMap::new();
     for event in &input.events {
         match event {
             RunEvent::Call { n, moot_if_blocked: Some(other), .. } if gone.contains(other) => {
@@ -73,10 +82,15 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
                     continue;
                 };
                 let meta = Metadata::new(RunId([0; 16]), CallId(*n));
+                let call = Call::from_json(tool, &meta, args);
                 let start = clock.monotonic();
-                let assessment = policy.assess(&ledger, &Call::from_json(tool, &meta, args));
+                let assessment = policy.assess(&ledger, &call);
                 let took = clock.monotonic().saturating_sub(start);
-                labels.insert(*n, (name, assessment.label));
+                let label = assessment.label;
+                made.insert(*n, Made { tool: tool.labelled(tool.resource_label(args)), label });
+                if assessment.verdict.decision != Decision::Block {
+                    ledger.record_sent(&call);
+                }
                 if tool.is_sink() {
                     let verdict = assessment.verdict;
                     if verdict.decision == Decision::Block {
@@ -86,9 +100,7 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
                 }
             }
             RunEvent::Result { n, text, format } if !gone.contains(n) => {
-                if let Some((name, label)) = labels.get(n)
-                    && let Some(tool) = registry.tool(name)
-                {
+                if let Some(Made { tool, label }) = made.get(n) {
                     ledger.record_output(CallId(*n), tool, &structure(tool, text, *format), label);
                 }
             }

@@ -1,12 +1,12 @@
 //! What one run's host has approved and granted, and what of it is used up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use graft_core::{
     Action, Call, CallId, Clock, Decision, Ending, Event, Label, Labeled, Name, RecordError, Recorder, RunId,
-    Timestamp, Trust, Verdict,
+    Signal, Timestamp, Trust, Verdict,
 };
 
 use super::digest::{CallDigest, GrantKey};
@@ -79,15 +79,30 @@ struct State {
     pending: BTreeMap<CallId, PendingApproval>,
     /// Questions that were answered, until they expire.
     answered: BTreeMap<CallId, Timestamp>,
-    /// Calls that may happen once, with the call that was asked about.
-    approved: BTreeMap<CallDigest, (CallId, Timestamp)>,
+    /// Calls that may happen once.
+    approved: BTreeMap<CallDigest, Approved>,
     grants: Vec<Grant>,
     made: u64,
 }
 
+/// An answer: which call was asked about, for what reasons, and until when it counts.
+struct Approved {
+    asked: CallId,
+    expires: Timestamp,
+    reasons: BTreeSet<(Signal, String)>,
+}
+
+impl Approved {
+    /// Whether nothing stops the call now that the person was not told of.
+    fn covers(&self, verdict: &Verdict) -> bool {
+        let mut stops = verdict.evidence.iter().filter(|evidence| evidence.stops);
+        stops.all(|evidence| self.reasons.contains(&(evidence.signal, evidence.rule.to_owned())))
+    }
+}
+
 /// What a call took, to be recorded or given back.
 enum Taken {
-    Approval(CallDigest, CallId, Timestamp),
+    Approval(CallDigest, Approved),
     Grants { used: Vec<Grant>, secrets: bool },
 }
 
@@ -146,7 +161,8 @@ impl Grants {
         self.state().0.pending.get(&call).cloned()
     }
 
-    /// Lets exactly the call of `pending` happen once. `who` decided; the record names them.
+    /// Lets exactly the call of `pending` happen once, as long as nothing stops it that is not among the reasons of
+    /// `pending`. `who` decided; the record names them.
     ///
     /// Every other open question about the same call is answered with it.
     ///
@@ -155,7 +171,10 @@ impl Grants {
     pub fn approve(&self, pending: &PendingApproval, who: &Name) -> Result<(), ApprovalError> {
         self.answer(pending, who, Ending::Ok)?;
         let (mut state, _) = self.state();
-        state.approved.insert(pending.digest(), (pending.call(), pending.expires()));
+        let told = pending.reasons().iter().filter(|reason| reason.stops);
+        let reasons = told.map(|reason| (reason.signal, reason.rule.to_string())).collect();
+        let approved = Approved { asked: pending.call(), expires: pending.expires(), reasons };
+        state.approved.insert(pending.digest(), approved);
         Ok(())
     }
 
@@ -302,8 +321,10 @@ impl Grants {
         let (mut state, _) = self.state();
         if verdict.decision == Decision::Ask && !state.approved.is_empty() {
             let digest = self.key.call(call);
-            if let Some((asked, expires)) = state.approved.remove(&digest) {
-                return Some(Taken::Approval(digest, asked, expires));
+            if state.approved.get(&digest).is_some_and(|approved| approved.covers(verdict))
+                && let Some(approved) = state.approved.remove(&digest)
+            {
+                return Some(Taken::Approval(digest, approved));
             }
         }
         if assessment.cut || state.grants.is_empty() {
@@ -323,8 +344,8 @@ impl Grants {
     fn give_back(&self, taken: Taken) {
         let (mut state, _) = self.state();
         match taken {
-            Taken::Approval(digest, asked, expires) => {
-                state.approved.entry(digest).or_insert((asked, expires));
+            Taken::Approval(digest, approved) => {
+                state.approved.entry(digest).or_insert(approved);
             }
             Taken::Grants { used, .. } => {
                 for mut grant in used {
@@ -355,8 +376,8 @@ impl Grants {
             self.recorder.record(&event).map(drop)
         };
         match taken {
-            Taken::Approval(_, asked, _) => {
-                record(Action::ApprovalUsed, Name::new(format!("call:{asked}")).ok())
+            Taken::Approval(_, approved) => {
+                record(Action::ApprovalUsed, Name::new(format!("call:{}", approved.asked)).ok())
             }
             Taken::Grants { used, .. } => used.iter().try_for_each(|grant| {
                 let action = match grant.kind {
@@ -375,7 +396,7 @@ impl Grants {
         state.latest = now;
         state.pending.retain(|_, pending| now < pending.expires());
         state.answered.retain(|_, expires| now < *expires);
-        state.approved.retain(|_, (_, expires)| now < *expires);
+        state.approved.retain(|_, approved| now < approved.expires);
         state.grants.retain(|grant| now < grant.expires && grant.left > 0);
         (state, now)
     }

@@ -10,6 +10,8 @@ use graft_core::{
     TaintLedger, Trust, Verdict,
 };
 
+use secrecy::SecretPart;
+
 use super::policy::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
 
 /// A verdict, and the label that the ledger gives the arguments.
@@ -43,7 +45,7 @@ impl DataFlowPolicy {
         }
         let seen = ledger.read();
         let mut judge = Judge::new(self, call, &seen);
-        if !judge.strangers && !judge.secrets && !is_labelled(&judge) {
+        if !judge.strangers && !judge.questions && !judge.secrets && !is_labelled(&judge) {
             return clean;
         }
         judge.walk();
@@ -58,8 +60,12 @@ const MAX_EVIDENCE: usize = 64;
 /// How much a piece of evidence weighs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Weight {
+    /// It is listed.
     Finding,
+    /// It stops the call, or a person decides: labels show who could have chosen a value, and not what the user
+    /// wants.
     Doubt,
+    /// It stops the call.
     Stop,
 }
 
@@ -69,20 +75,29 @@ struct Judge<'a> {
     seen: &'a Seen<'a>,
     /// Whether the arguments are searched for what strangers wrote: the call is a sink of a run that read some.
     strangers: bool,
+    /// Whether they are searched for what strangers asked for: the call is none that is judged, in such a run.
+    questions: bool,
     /// Whether they are searched for secrets: the run holds some.
     secrets: bool,
     /// Whether they reach somebody outside.
     leaves_process: bool,
     /// Whether any argument was seen.
     has_args: bool,
+    /// Not all of the arguments could be decoded.
+    incomplete: bool,
     /// What the arguments carry, by leaf, and the leaf that is looked at.
     carries: Vec<Carry>,
     leaf: usize,
     weight: Option<Weight>,
     evidence: Vec<Evidence>,
-    /// Secret spans that the user typed too; they pass if the user also named every destination.
-    typed: Vec<Evidence>,
-    destinations_typed: Option<bool>,
+    /// Where values came from that decide nothing: it is shown if the call does not go through.
+    context: Vec<Evidence>,
+    /// Links in content that only strangers named and that were fetched; what they weigh depends on where it goes.
+    fetched_links: Vec<Evidence>,
+    /// Secret parts of the arguments; what they weigh depends on where the call goes.
+    secret_parts: Vec<SecretPart>,
+    /// Whether each destination is the user's own or one that the user typed; `None` without a destination.
+    destinations_users: Option<bool>,
     label: Label,
     /// Something was found that is not in the list.
     cut: bool,
@@ -98,15 +113,19 @@ impl<'a> Judge<'a> {
             call,
             seen,
             strangers: tool.is_sink() && (seen.untrusted() || call.label().trust() == Trust::Untrusted),
+            questions: !tool.is_sink() && seen.untrusted(),
             secrets: seen.secrets(),
             leaves_process: tool.leaves_process(),
             has_args: false,
+            incomplete: false,
             carries: Vec::new(),
             leaf: 0,
             weight: None,
             evidence: Vec::new(),
-            typed: Vec::new(),
-            destinations_typed: None,
+            context: Vec::new(),
+            fetched_links: Vec::new(),
+            secret_parts: Vec::new(),
+            destinations_users: None,
             label: Label::bottom(),
             cut: false,
             hidden_secret: false,
@@ -116,12 +135,20 @@ impl<'a> Judge<'a> {
     /// Searches the arguments for what was recorded, then looks at each of them.
     fn walk(&mut self) {
         let (call, seen) = (self.call, self.seen);
-        let mut scan = seen.scan();
-        each_leaf(call, &mut |_, arg, role, leaf| scan.add(arg, role, leaf));
-        scan.finish(&call.tool.name, &mut |carry| self.carries.push(carry));
-        self.carries.sort_by_key(|carry| carry.leaf);
-        // What lies in the leaf behind is in no evidence of its own.
-        self.cut = self.carries.iter().any(|carry| carry.goes_on);
+        if self.strangers || self.secrets {
+            let mut scan = seen.scan().with_ciphers(self.policy.is_looking_for_ciphers());
+            let mut room = self.policy.most_scanned();
+            each_leaf(call, &mut |_, arg, role, leaf| {
+                let left = room.checked_sub(leaf.text_len());
+                scan.add(arg, role, if left.is_some() { leaf } else { Leaf::Empty });
+                self.incomplete |= left.is_none();
+                room = left.unwrap_or(0);
+            });
+            self.incomplete |= !scan.finish(&call.tool.name, &mut |carry| self.carries.push(carry));
+            self.carries.sort_by_key(|carry| carry.leaf);
+            // What lies in the leaf behind is in no evidence of its own.
+            self.cut = self.carries.iter().any(|carry| carry.goes_on);
+        }
         let mut number = 0;
         each_leaf(call, &mut |path, _, role, leaf| {
             let is_value = !matches!(leaf, Leaf::Key(_));
@@ -131,11 +158,12 @@ impl<'a> Judge<'a> {
                 if self.strangers {
                     self.integrity(path, role, text, is_value);
                 }
-                if self.secrets {
-                    let is_address = role == Role::Destination && is_value && self.address(text);
-                    if !is_address {
-                        self.secrecy(path, text);
-                    }
+                if self.questions && is_value {
+                    self.question(text);
+                }
+                let is_address = role == Role::Destination && is_value && self.address(text);
+                if self.secrets && !is_address {
+                    self.secrecy(path, text);
                 }
             });
             number += 1;
@@ -150,7 +178,18 @@ impl<'a> Judge<'a> {
 
     /// What concerns the run and not one argument.
     fn run_level(&mut self) {
+        if self.incomplete {
+            if self.secrets {
+                self.unseen_secrets("not-decoded");
+            }
+            if self.strangers {
+                self.taint();
+                let weight = self.weight_of(Signal::UntrustedToSink);
+                self.add(weight, Signal::UntrustedToSink, "not-decoded", &Path::ROOT, 0..0, Source::Unknown);
+            }
+        }
         self.secrecy_of_run();
+        self.fetched_links();
         let label = self.call.label();
         if !self.strangers {
             return;
@@ -164,7 +203,9 @@ impl<'a> Judge<'a> {
             judge.add(weight, signal, rule, &Path::ROOT, 0..0, Source::Unknown);
         };
         if !self.seen.asked_for(&self.call.tool.intent) {
-            call(self, Signal::UnrequestedEffect, "not-asked-for");
+            let weight = self.weight_of(Signal::UnrequestedEffect);
+            let source = self.seen.newest_untrusted().unwrap_or(Source::Unknown);
+            self.add(weight, Signal::UnrequestedEffect, "not-asked-for", &Path::ROOT, 0..0, source);
         }
         if self.policy.tiers().any(|tier| self.seen.tier(tier)) {
             call(self, Signal::LethalTrifecta, "untrusted-and-private");
@@ -173,6 +214,10 @@ impl<'a> Judge<'a> {
     }
 
     fn conclude(mut self) -> Assessment {
+        if self.weight > Some(Weight::Finding) {
+            let room = MAX_EVIDENCE.saturating_sub(self.evidence.len());
+            self.evidence.extend(self.context.drain(..).take(room));
+        }
         let mut signals: Vec<Signal> = self.evidence.iter().map(|evidence| evidence.signal).collect();
         signals.sort_unstable();
         signals.dedup();
@@ -209,7 +254,7 @@ impl<'a> Judge<'a> {
         match response {
             Response::Off => None,
             Response::Find if !self.has_args || !self.call.tool.args.is_empty() => Some(Weight::Finding),
-            Response::Find | Response::Stop => Some(Weight::Stop),
+            Response::Find | Response::Stop => Some(Weight::Doubt),
         }
     }
 
@@ -235,6 +280,7 @@ impl<'a> Judge<'a> {
             return None; // it reaches nobody, whatever the policy says of those that do
         }
         match self.policy.set_for(&self.call.tool.name, signal, rule) {
+            Some(Response::Stop) => Some(Weight::Stop), // the host left nothing to a person
             Some(response) => self.weigh(response),
             None => weight,
         }
@@ -266,6 +312,12 @@ impl<'a> Judge<'a> {
     ) -> Evidence {
         let arg = path.without_keys(|name| self.call.tool.args.contains_key(name));
         Evidence { signal, rule, arg, range, source, views: Vec::new(), stops: false }
+    }
+
+    /// The evidence of a recorded text.
+    fn carry(&self, signal: Signal, rule: &'static str, path: &Path<'_>, carry: Carry) -> Evidence {
+        let views = carry.views.iter().map(|view| view.as_str()).collect();
+        Evidence { views, ..self.evidence(signal, rule, path, carry.range, carry.source) }
     }
 
     fn taint(&mut self) {
