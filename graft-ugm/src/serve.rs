@@ -118,6 +118,12 @@ pub fn origin(name: &'static str) -> graft_core::Origin {
     graft_core::Origin::new(name).expect("generated code checks the name")
 }
 
+/// A pattern that the attribute has checked.
+#[doc(hidden)]
+pub fn pattern(text: &'static str) -> graft_core::ResourcePattern {
+    graft_core::ResourcePattern::new(text).expect("generated code checks the pattern")
+}
+
 /// The typed error of a method that has none. `Infallible` would say it too, but serde does not know it.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]

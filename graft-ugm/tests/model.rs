@@ -40,6 +40,7 @@ impl Bank {
     /// Sends money.
     #[interface(effect = "external-stateful", exfil = "payment", intent("pay", "send"), tier = "isolated")]
     #[interface(args(recipient = "destination", amount = "control"), scope = "bank:pay", scope = "bank")]
+    #[interface(resources(arg = "recipient", pattern = "/own/**", trust = "trusted"))]
     #[deprecated(note = "use `send`")]
     pub fn send_money(&self, recipient: &str, amount: Decimal, r#type: Option<u8>) -> Result<u64, Refused> {
         let _ = (recipient, r#type);
@@ -48,6 +49,7 @@ impl Bank {
 
     #[interface(effect = "read-only", trust = "structured", sensitivity = "secret", origin = "user")]
     #[interface(fields(subject = "untrusted"), credentials("pin"))]
+    #[interface(vouches = true, vouches(subject = false))]
     #[interface(records(field = "sender", trust = "trusted", no_other_writer = "permissions"))]
     pub fn history(&self) -> Node {
         Node { children: Vec::new(), names: Default::default() }
@@ -143,6 +145,11 @@ fn the_attribute_reaches_the_guard() {
     assert_eq!(history.tool.trust, OutputTrust::Structured);
     assert_eq!(history.tool.sensitivity, Sensitivity::Secret);
     assert_eq!(history.tool.fields["subject"], OutputTrust::Untrusted);
+    let vouches = [("*".to_owned(), true), ("subject".to_owned(), false)];
+    assert_eq!(history.tool.vouches, vouches.into());
+    let [resource] = &send.tool.resources[..] else { panic!("one rule") };
+    assert_eq!((resource.arg.as_str(), resource.pattern.as_str()), ("recipient", "/own/**"));
+    assert_eq!((resource.trust, resource.sensitivity), (Some(OutputTrust::Trusted), None));
     assert_eq!(history.tool.credentials, ["pin"]);
     assert_eq!(history.tool.records[0].no_other_writer.as_deref(), Some("permissions"));
     assert_eq!(history.tool.origin, graft_core::Origin::USER);

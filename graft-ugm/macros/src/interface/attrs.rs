@@ -5,7 +5,7 @@ use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Ident, LitStr, Meta, Token};
+use syn::{Attribute, Ident, LitBool, LitStr, Meta, Token, token};
 
 use crate::names::bare;
 
@@ -41,8 +41,8 @@ const SENSITIVITY: Words = &[("public", "Public"), ("internal", "Internal"), ("s
 const TIER: Words =
     &[("none", "None"), ("sandboxed", "Sandboxed"), ("isolated", "Isolated"), ("docker", "Docker")];
 
-const METHOD_KEYS: &str = "effect, exfil, args, intent, trust, sensitivity, origin, fields, credentials, \
-                           records, scope, tier, skip";
+const METHOD_KEYS: &str = "effect, exfil, args, intent, trust, sensitivity, origin, fields, vouches, \
+                           credentials, records, resources, scope, tier, skip";
 
 /// `#[interface(name = "..", version = "..", crate = "..")]`.
 #[derive(Default)]
@@ -79,6 +79,14 @@ pub(crate) struct Record {
     pub(crate) no_other_writer: Option<LitStr>,
 }
 
+/// The labels of what a call returns if an argument names a resource of this kind.
+pub(crate) struct Resource {
+    pub(crate) arg: LitStr,
+    pub(crate) pattern: LitStr,
+    pub(crate) trust: Option<Ident>,
+    pub(crate) sensitivity: Option<Ident>,
+}
+
 /// What the attributes of a method say. Words are already the variants they stand for.
 #[derive(Default)]
 pub(crate) struct MethodAttrs {
@@ -93,8 +101,11 @@ pub(crate) struct MethodAttrs {
     pub(crate) sensitivity: Option<Ident>,
     pub(crate) origin: Option<LitStr>,
     pub(crate) fields: Vec<(Ident, Ident)>,
+    /// Whether fields vouch, by name; `None` stands for every field.
+    pub(crate) vouches: Vec<(Option<Ident>, bool)>,
     pub(crate) credentials: Vec<LitStr>,
     pub(crate) records: Vec<Record>,
+    pub(crate) resources: Vec<Resource>,
     pub(crate) scopes: Vec<LitStr>,
     pub(crate) tier: Option<Ident>,
 }
@@ -126,6 +137,8 @@ impl MethodAttrs {
             "tier" => one_word(&mut self.tier, meta, TIER)?,
             "args" => pairs(&mut self.args, meta, ROLE)?,
             "fields" => pairs(&mut self.fields, meta, TRUST)?,
+            "vouches" => vouches(&mut self.vouches, meta)?,
+            "resources" => self.resources.push(resource(meta)?),
             "intent" => texts(&mut self.intent, meta)?,
             "credentials" => texts(&mut self.credentials, meta)?,
             "records" => self.records.push(record(meta)?),
@@ -223,4 +236,67 @@ fn record(meta: &ParseNestedMeta<'_>) -> syn::Result<Record> {
         (Some(field), Some(trust)) => Ok(Record { field, trust, no_other_writer }),
         _ => Err(meta.error("`records` needs both `field` and `trust`")),
     }
+}
+
+/// `vouches = true` for every field, `vouches(name = true, ..)` for single ones.
+fn vouches(all: &mut Vec<(Option<Ident>, bool)>, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    if !meta.input.peek(token::Paren) {
+        let flag: LitBool = meta.value()?.parse()?;
+        return flag_once(all, None, flag.value, meta);
+    }
+    meta.parse_nested_meta(|inner| {
+        let name = inner.path.require_ident()?.clone();
+        let flag: LitBool = inner.value()?.parse()?;
+        flag_once(all, Some(name), flag.value, &inner)
+    })
+}
+
+fn flag_once(
+    all: &mut Vec<(Option<Ident>, bool)>,
+    name: Option<Ident>,
+    flag: bool,
+    meta: &ParseNestedMeta<'_>,
+) -> syn::Result<()> {
+    if all.iter().any(|(other, _)| *other == name) {
+        return Err(meta.error("said twice"));
+    }
+    all.push((name, flag));
+    Ok(())
+}
+
+/// `resources(arg = "..", pattern = "..", trust = "..", sensitivity = "..")`.
+fn resource(meta: &ParseNestedMeta<'_>) -> syn::Result<Resource> {
+    let (mut arg, mut pattern, mut trust, mut sensitivity) = (None, None, None, None);
+    meta.parse_nested_meta(|inner| match key(&inner).as_str() {
+        "arg" => once(&mut arg, &inner),
+        "pattern" => once(&mut pattern, &inner),
+        "trust" => one_word(&mut trust, &inner, TRUST),
+        "sensitivity" => one_word(&mut sensitivity, &inner, SENSITIVITY),
+        _ => Err(inner.error("unknown key in `resources`; allowed: arg, pattern, trust, sensitivity")),
+    })?;
+    let (Some(arg), Some(pattern)) = (arg, pattern) else {
+        return Err(meta.error("`resources` needs both `arg` and `pattern`"));
+    };
+    if trust.is_none() && sensitivity.is_none() {
+        return Err(meta.error("`resources` needs `trust`, `sensitivity` or both"));
+    }
+    check_pattern(&pattern)?;
+    Ok(Resource { arg, pattern, trust, sensitivity })
+}
+
+/// As `graft_core::ResourcePattern::new` checks it.
+fn check_pattern(pattern: &LitStr) -> syn::Result<()> {
+    let text = pattern.value();
+    let is_bounded = (1..=256).contains(&text.len())
+        && text.bytes().filter(|byte| *byte == b'*').count() <= 16
+        && !text.chars().any(char::is_control);
+    let is_path = ["/", "~", "./", "**"].iter().any(|start| text.starts_with(start));
+    let host = text.split('/').next().unwrap_or_default();
+    let is_host = !host.contains(|c: char| c == ':' || c.is_uppercase());
+    if is_bounded && (is_path || is_host) {
+        return Ok(());
+    }
+    let text = "a pattern has 1 to 256 bytes without control characters, at most 16 stars, and hosts in lower case \
+                without scheme or port";
+    Err(syn::Error::new(pattern.span(), text))
 }

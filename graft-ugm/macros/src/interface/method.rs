@@ -128,14 +128,16 @@ fn check_receiver(receiver: &Receiver) -> syn::Result<()> {
 }
 
 fn check_args(attrs: &MethodAttrs, params: &[Param]) -> syn::Result<()> {
-    for (name, _) in &attrs.args {
-        if !params.iter().any(|param| bare(&param.ident) == bare(name)) {
+    let named = attrs.args.iter().map(|(name, _)| (bare(name), name.span()));
+    let resources = attrs.resources.iter().map(|resource| (resource.arg.value(), resource.arg.span()));
+    for (name, span) in named.chain(resources) {
+        if !params.iter().any(|param| bare(&param.ident) == name) {
             let names: Vec<String> = params.iter().map(|param| bare(&param.ident)).collect();
             let text = match names.is_empty() {
                 true => "the method has no parameters".to_owned(),
                 false => format!("no parameter has this name; there are: {}", names.join(", ")),
             };
-            return Err(syn::Error::new(name.span(), text));
+            return Err(syn::Error::new(span, text));
         }
     }
     Ok(())

@@ -212,6 +212,30 @@ fn guard(block: &Block, method: &Method) -> TokenStream {
             });
         }
     });
+    let vouches = attrs.vouches.iter().map(|(name, flag)| {
+        let name = match name {
+            Some(name) => text(&bare(name)),
+            None => quote!(::std::string::String::from(#core::ToolMetadata::EVERY_FIELD)),
+        };
+        quote!(tool.vouches.insert(#name, #flag);)
+    });
+    let resources = attrs.resources.iter().map(|resource| {
+        let option = |word: &Option<Ident>, of: &str| {
+            let of = format_ident!("{of}");
+            match word {
+                Some(word) => quote!(::core::option::Option::Some(#core::#of::#word)),
+                None => quote!(::core::option::Option::None),
+            }
+        };
+        let (arg, pattern) = (text(&resource.arg.value()), &resource.pattern);
+        let (trust, sensitivity) =
+            (option(&resource.trust, "OutputTrust"), option(&resource.sensitivity, "Sensitivity"));
+        quote! {
+            tool.resources.push(#core::ResourceRule {
+                arg: #arg, pattern: #private::pattern(#pattern), trust: #trust, sensitivity: #sensitivity,
+            });
+        }
+    });
     let credentials = attrs.credentials.iter().map(|name| text(&name.value()));
     let intent = attrs.intent.iter().map(|stem| text(&stem.value()));
     let scopes = &attrs.scopes;
@@ -225,6 +249,8 @@ fn guard(block: &Block, method: &Method) -> TokenStream {
         #(#args)*
         #(#fields)*
         #(#records)*
+        #(#vouches)*
+        #(#resources)*
         #(tool.credentials.push(#credentials);)*
         #(tool.intent.push(#intent);)*
         #(tool.scopes.push(#core::Name::from_static(#scopes));)*
