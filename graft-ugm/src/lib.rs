@@ -79,7 +79,7 @@ pub use graft_ugm_macros::Describe;
 /// | `sensitivity = ".."` | sensitivity of the result | `public`, `internal`, `secret` |
 /// | `origin = ".."` | where the result comes from | a name such as `channel-inbound` |
 /// | `fields(name = "..", ..)` | trust of single fields of the result | as `trust` |
-/// | `vouches = true`, `vouches(name = true, ..)` | whether what every field, or one, names may be a destination although strangers named it too | `true`, `false` |
+/// | `vouches = true`, `vouches(name = true, ..)` | whether what every field, or one, names may be a destination or target although strangers named it too | `true`, `false` |
 /// | `credentials("..", ..)` | fields of the result that hold a credential | any |
 /// | `records(field = "..", trust = "..", no_other_writer = "..")` | a rule for whole records; repeatable | `trust` as above |
 /// | `resources(arg = "..", pattern = "..", trust = "..", sensitivity = "..")` | labels of the result if an argument names such a path, host or address, see [`ResourcePattern`](graft_core::ResourcePattern); repeatable | as above |
