@@ -35,6 +35,7 @@ mod table;
 mod tails;
 mod values;
 mod views;
+mod words;
 
 use std::sync::RwLock;
 
@@ -50,6 +51,7 @@ pub use views::View;
 #[cfg(any(test, feature = "conformance"))]
 #[doc(hidden)]
 pub use views::encode as conformance;
+pub use words::Words;
 
 use crate::{
     Call, CallId, Exfil, Label, Leaf, Leaves, Path, Role, Segment, Sensitivity, Source, ToolMetadata, Trust,
@@ -190,6 +192,11 @@ impl TaintLedger {
         let hashes: Vec<u64> = ids.into_iter().map(|id| self.own_hash(id.as_ref())).collect();
         self.own.extend(hashes);
         self
+    }
+
+    /// The key, for what else of this run is kept as digests.
+    pub fn key(&self) -> &LedgerKey {
+        &self.key
     }
 
     /// Records what the user or the operator said.

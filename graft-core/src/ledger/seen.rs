@@ -86,6 +86,24 @@ impl Seen<'_> {
         }
     }
 
+    /// Whether the user's own words hold this value, whoever else said it too: compared as
+    /// [`Seen::provenance`] does or, `by_host`, as [`Seen::provenance_by_host`].
+    pub fn user_said(&self, value: &str, by_host: bool) -> bool {
+        let value = bare(value);
+        let (whole, loose_end) = match host(value).filter(|_| by_host) {
+            Some(host) => (Value::host(&self.ledger.key, host), true),
+            None => (Value::new(&self.ledger.key, value), value.contains('@')),
+        };
+        let is_prompt = |index| matches!(self.state.sources.get(index as usize), Some((Source::Prompt, _)));
+        let find = || self.state.values.find_of(&whole, loose_end, Class::Spoken, is_prompt);
+        !whole.is_empty() && matches!(find(), Found::At(_))
+    }
+
+    /// Whether `value` is one of the user's own identifiers.
+    pub fn is_own(&self, value: &str) -> bool {
+        self.ledger.is_own(value)
+    }
+
     fn look_up(&self, value: &str, whole: &Value, loose: bool, strict: bool) -> Provenance {
         if self.ledger.is_own(value) {
             return Provenance::Trusted(None);
@@ -166,6 +184,6 @@ impl Seen<'_> {
 }
 
 /// The value without what people put around one.
-fn bare(value: &str) -> &str {
+pub(super) fn bare(value: &str) -> &str {
     value.trim().trim_start_matches('#').trim_matches(['\'', '"'])
 }

@@ -377,3 +377,19 @@ fn what_is_too_much_to_decode_is_said_to_be() {
     ledger.record_output(CallId(7), &tool("page"), &"A".repeat(1 << 19), &Label::default());
     assert!(matches!(ledger.read().provenance("eve@evil.example"), Provenance::Overflow(_)));
 }
+
+#[test]
+fn what_the_user_said_is_told_from_what_the_operator_said() {
+    let ledger = TaintLedger::new(key()).with_own_ids(["me@home.example"]);
+    ledger.record_trusted(Speaker::User, "see www.x.com for 2,200.00, ask Ann.");
+    ledger.record_trusted(Speaker::Operator, "Ann and Bob work here");
+    let seen = ledger.read();
+    for said in ["ann", "2200", "https://www.x.com/page"] {
+        assert!(seen.user_said(said, true), "{said}");
+    }
+    for other in ["Bob", "www.x.com.evil.example", "220", "", "me@home.example"] {
+        assert!(!seen.user_said(other, true), "{other}");
+    }
+    assert!(!seen.user_said("https://www.x.com/page", false) && seen.user_said("www.x.com", false));
+    assert!(seen.is_own("Me@home.example") && !seen.is_own("Ann"));
+}

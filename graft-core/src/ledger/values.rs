@@ -128,6 +128,17 @@ impl Value {
         self.tokens.is_empty()
     }
 
+    /// One hash of all its tokens: equal for spellings of one value.
+    pub(super) fn digest(&self, key: &LedgerKey) -> u64 {
+        let spelled =
+            |(i, token): (usize, &TokenHash)| if i == 0 { token.unspaced() } else { token.spelled() };
+        self.tokens
+            .iter()
+            .enumerate()
+            .map(spelled)
+            .fold(self.tokens.len() as u64, |all, one| key.extend(all, one))
+    }
+
     pub(super) fn tokens(&self) -> &[TokenHash] {
         &self.tokens
     }
@@ -219,11 +230,22 @@ impl ValueIndex {
     /// Looks for `value` standing on its own in a text of `class`. With `loose_end` a full stop that runs
     /// into the next sentence ends it too.
     pub(super) fn find(&self, value: &Value, loose_end: bool, class: Class) -> Found {
+        self.find_of(value, loose_end, class, |_| true)
+    }
+
+    /// As [`ValueIndex::find`], in texts of the sources that `counts` takes.
+    pub(super) fn find_of(
+        &self,
+        value: &Value,
+        loose_end: bool,
+        class: Class,
+        counts: impl Fn(u32) -> bool,
+    ) -> Found {
         let Some((anchor, head)) = self.rarest(value, class) else { return Found::Nowhere };
         let mut next = head.newest;
         for _ in 0..MAX_VISITS {
             let Some(at) = (next as usize).checked_sub(1) else { return Found::Nowhere };
-            if at >= anchor && self.stands_at(value, at - anchor, loose_end) {
+            if at >= anchor && self.stands_at(value, at - anchor, loose_end) && counts(self.source_at(at)) {
                 return Found::At(self.source_at(at));
             }
             next = self.previous[at];
