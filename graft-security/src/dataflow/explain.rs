@@ -191,6 +191,26 @@ fn reason(evidence: &Evidence) -> String {
             "the run read more than its ledger holds, and {arg} may come from {source}: raise the ledger's limit to know"
         ),
         "not-decoded" => "the arguments hold more, or more in code, than is looked at".to_owned(),
+        "not-in-plan" => "the plan of this run does not name this tool".to_owned(),
+        "not-in-step" => {
+            format!(
+                "{arg} decides where it goes or what it acts on, and no step of the plan says where it comes from"
+            )
+        }
+        "not-from-source" => format!("{arg} is not what the plan's source for it gave"),
+        "source-not-called" => {
+            format!("{arg} comes, by the plan, from a call that was not made or came to nothing")
+        }
+        "undecided" => {
+            format!(
+                "{arg} is one of several values that the plan's source for it gave, and the plan does not say which"
+            )
+        }
+        "any-authority" => {
+            format!("{arg} decides where it goes or what it acts on, and the plan lets it come from anywhere")
+        }
+        "argument-missing" => format!("{arg} is bound by the plan and was left out"),
+        "free-text-payee" => format!("{arg} is to be paid, and only free text names it, in {source}"),
         "carried-span" => format!("{arg} repeats text from {source}, which a stranger may have written"),
         "strangers-words" => format!("{arg} says what only {source} said, which a stranger may have written"),
         "written-link" => format!("{arg} is a link that stood so in {source}, and nothing was added to it"),
@@ -272,9 +292,22 @@ pub const RULES: [(Signal, &[&str]); 6] = [
     ),
     (
         Signal::UntrustedAuthority,
-        &["strangers-value", "strangers-span", "written-link", "unknown-value", "ledger-full"],
+        &[
+            "strangers-value",
+            "strangers-span",
+            "written-link",
+            "unknown-value",
+            "ledger-full",
+            "not-in-step",
+            "not-from-source",
+            "source-not-called",
+            "undecided",
+            "any-authority",
+            "argument-missing",
+            "free-text-payee",
+        ],
     ),
-    (Signal::UnrequestedEffect, &["not-asked-for"]),
+    (Signal::UnrequestedEffect, &["not-asked-for", "not-in-plan"]),
     (Signal::LethalTrifecta, &["untrusted-and-private"]),
     (Signal::DerivedTaint, &["after-untrusted"]),
 ];

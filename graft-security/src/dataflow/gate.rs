@@ -12,6 +12,7 @@ use graft_core::{
 
 use super::grants::{Grants, PendingApproval, Question, question};
 use super::judge::Assessment;
+use super::plan::PlanSeal;
 use super::policy::{DataFlowMode, DataFlowPolicy};
 
 /// Judges each call of one run before it happens and records what comes back.
@@ -24,6 +25,7 @@ pub struct DataFlowGate {
     policy: Arc<DataFlowPolicy>,
     digest: [u8; 32],
     ledger: Arc<TaintLedger>,
+    plan: Arc<PlanSeal>,
     recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
     actor: Name,
@@ -55,6 +57,7 @@ impl DataFlowGate {
             policy,
             digest,
             ledger,
+            plan: Arc::default(),
             recorder,
             clock,
             actor,
@@ -77,6 +80,12 @@ impl DataFlowGate {
         Self { on_ask: Some(on_ask), ..self }
     }
 
+    /// The same, judging by the plan that is sealed in `plan`, as soon as one is.
+    #[must_use]
+    pub fn with_plan(self, plan: Arc<PlanSeal>) -> Self {
+        Self { plan, ..self }
+    }
+
     /// The same, counting into `counts`, which several gates may share.
     #[must_use]
     pub fn with_counts(self, counts: Arc<SignalCounts>) -> Self {
@@ -91,10 +100,10 @@ impl DataFlowGate {
 
     fn assess(&self, call: &Call<'_>) -> Assessment {
         let Some(costs) = self.costs.as_ref().filter(|_| call.tool.is_sink()) else {
-            return self.policy.assess(&self.ledger, call);
+            return self.policy.assess_planned(&self.ledger, self.plan.plan(), call);
         };
         let start = self.clock.monotonic();
-        let assessment = self.policy.assess(&self.ledger, call);
+        let assessment = self.policy.assess_planned(&self.ledger, self.plan.plan(), call);
         let took = self.clock.monotonic().saturating_sub(start);
         let mut costs = costs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if costs.len() < MAX_COSTS {
@@ -183,6 +192,9 @@ impl Interceptor for DataFlowGate {
         if result.is_ok() {
             self.ledger.record_sent(call);
         }
+        if let (Ok(()), Some(plan)) = (&result, self.plan.plan()) {
+            plan.called(call);
+        }
         result
     }
 
@@ -194,6 +206,11 @@ impl Interceptor for DataFlowGate {
             };
             let label = self.ledger.record_output(done.meta.call, &tool, output, done.state.label());
             reply.raise(&label);
+        }
+        match (self.plan.plan(), &reply.outcome) {
+            (None, _) => {}
+            (Some(plan), Outcome::Value(output)) => plan.returned(done.meta.call, &done.tool.name, *output),
+            (Some(plan), _) => plan.failed(done.meta.call),
         }
         Ok(())
     }

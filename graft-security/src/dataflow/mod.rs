@@ -10,6 +10,7 @@ mod gate;
 pub mod grants;
 mod judge;
 mod overrides;
+pub mod plan;
 mod policy;
 mod remedy;
 

@@ -100,6 +100,7 @@ pub struct DataFlowPolicy {
     scan_limit: usize,
     declassify_sinks: BTreeSet<Name>,
     sensitive_tiers: BTreeSet<Sensitivity>,
+    strict_plan: bool,
 }
 
 impl DataFlowPolicy {
@@ -118,6 +119,7 @@ impl DataFlowPolicy {
             scan_limit: DEFAULT_SCAN_LIMIT,
             declassify_sinks: BTreeSet::new(),
             sensitive_tiers: BTreeSet::from([Sensitivity::Secret]),
+            strict_plan: false,
         }
     }
 
@@ -238,6 +240,14 @@ impl DataFlowPolicy {
         Self { sensitive_tiers: tiers.into_iter().collect(), ..self }
     }
 
+    /// Reads bound [plans](super::plan) strictly. An argument that a step binds must be there; a payee that only
+    /// free text names is asked about; and content may pass on a link that only strangers named only if the plan
+    /// let the run visit it.
+    #[must_use]
+    pub fn strict_plan(self, strict: bool) -> Self {
+        Self { strict_plan: strict, ..self }
+    }
+
     /// The mode.
     pub fn mode(&self) -> DataFlowMode {
         self.mode
@@ -292,7 +302,14 @@ impl DataFlowPolicy {
         for tier in &self.sensitive_tiers {
             text.push_str(&format!("sensitive={}\n", tier.as_str()));
         }
+        if self.strict_plan {
+            text.push_str("strict_plan\n");
+        }
         Sha256::digest(text.as_bytes()).into()
+    }
+
+    pub(super) fn is_strict_plan(&self) -> bool {
+        self.strict_plan
     }
 
     pub(super) fn doubt(&self) -> OnDoubt {
@@ -355,6 +372,7 @@ mod tests {
             base.clone().send_on_request(true),
             base.clone().look_for_ciphers(true),
             base.clone().scan_limit(1),
+            base.clone().strict_plan(true),
         ];
         let mut digests: Vec<_> = others.iter().chain([&base]).map(DataFlowPolicy::digest).collect();
         digests.sort_unstable();

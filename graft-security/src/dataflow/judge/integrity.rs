@@ -66,20 +66,23 @@ impl Judge<'_> {
 
     /// A link that only strangers named may not be passed on.
     fn links(&mut self, path: &Path<'_>, text: &str) {
-        let on = self.weight_of(Signal::UntrustedToSink).is_some();
-        let doubt = on.then_some(Weight::Doubt);
+        // Under a strict plan the rule stands by itself, and the addresses that the plan let be visited pass.
+        let strict = self.bound().filter(|_| self.policy.is_strict_plan());
+        let on = strict.is_some() || self.weight_of(Signal::UntrustedToSink).is_some();
+        let weight = if strict.is_some() { Weight::Stop } else { Weight::Doubt };
         let mut known: HashMap<&str, Provenance> = HashMap::new();
         links(text, |range| {
             if known.len() > MAX_LINKS {
                 return;
             }
-            let provenance = known
-                .entry(&text[range.clone()])
-                .or_insert_with_key(|link| self.seen.provenance_by_host(link));
+            let provenance = known.entry(&text[range.clone()]).or_insert_with_key(|link| match strict {
+                Some(plan) if plan.visited(link) => Provenance::Trusted(None),
+                _ => self.seen.provenance_by_host(link),
+            });
+            let is_fetched =
+                |judge: &Self| judge.follows_links() && judge.seen.was_fetched(&text[range.clone()]);
             let (rule, source) = match provenance {
-                Provenance::Untrusted(source)
-                    if self.follows_links() && self.seen.was_fetched(&text[range.clone()]) =>
-                {
+                Provenance::Untrusted(source) if strict.is_none() && is_fetched(self) => {
                     let link =
                         self.evidence(Signal::UntrustedToSink, "fetched-link", path, range, source.clone());
                     self.fetched_links.push(link);
@@ -89,11 +92,21 @@ impl Judge<'_> {
                 Provenance::Overflow(source) => ("ledger-full", source.clone()),
                 Provenance::Trusted(_) | Provenance::Unknown => return,
             };
-            self.add(doubt, Signal::UntrustedToSink, rule, path, range, source);
+            let evidence = self.evidence(Signal::UntrustedToSink, rule, path, range, source);
+            if strict.is_some() {
+                self.object(weight, evidence)
+            } else {
+                self.push(on.then_some(weight), evidence)
+            }
         });
         if known.len() > MAX_LINKS {
             let (whole, source) = (0..text.len(), Source::Unknown);
-            self.add(doubt, Signal::UntrustedToSink, "too-many-links", path, whole, source);
+            let evidence = self.evidence(Signal::UntrustedToSink, "too-many-links", path, whole, source);
+            if strict.is_some() {
+                self.object(weight, evidence)
+            } else {
+                self.push(on.then_some(weight), evidence)
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 mod integrity;
 mod secrecy;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use graft_core::{
@@ -12,6 +13,7 @@ use graft_core::{
 
 use secrecy::SecretPart;
 
+use super::plan::{PlanRun, PlanVerdict};
 use super::policy::{DataFlowMode, DataFlowPolicy, OnDoubt, Response};
 
 /// A verdict, and the label that the ledger gives the arguments.
@@ -36,6 +38,17 @@ impl DataFlowPolicy {
     /// As [`DataFlowPolicy::evaluate`], with the label of the arguments. Only sinks get a verdict; secret
     /// text is found in the arguments of every call, since a channel may have to refuse it.
     pub fn assess(&self, ledger: &TaintLedger, call: &Call<'_>) -> Assessment {
+        self.assess_planned(ledger, None, call)
+    }
+
+    /// As [`DataFlowPolicy::assess`], in a run that may have a sealed plan. What fits a bound plan is stopped by
+    /// rules on secrets only; what does not is stopped whatever the signals' responses are.
+    pub fn assess_planned(
+        &self,
+        ledger: &TaintLedger,
+        plan: Option<&PlanRun>,
+        call: &Call<'_>,
+    ) -> Assessment {
         let is_labelled =
             |judge: &Judge<'_>| judge.leaves_process && call.label().sensitivity() == Sensitivity::Secret;
         let clean =
@@ -44,10 +57,13 @@ impl DataFlowPolicy {
             return clean;
         }
         let seen = ledger.read();
-        let mut judge = Judge::new(self, call, &seen);
-        if !judge.strangers && !judge.questions && !judge.secrets && !is_labelled(&judge) {
+        let mut judge = Judge::new(self, call, &seen, plan.filter(|_| call.tool.is_sink()));
+        let objections = judge.ask_plan();
+        let is_searched = judge.strangers || judge.questions || judge.secrets;
+        if objections.is_empty() && !is_searched && !is_labelled(&judge) {
             return clean;
         }
+        objections.into_iter().for_each(|(weight, evidence)| judge.object(weight, evidence));
         judge.walk();
         judge.run_level();
         judge.conclude()
@@ -88,6 +104,12 @@ struct Judge<'a> {
     /// What the arguments carry, by leaf, and the leaf that is looked at.
     carries: Vec<Carry>,
     leaf: usize,
+    /// The run's plan, if the call is one of a sink.
+    plan: Option<&'a PlanRun>,
+    /// Whether the plan says that the effect is wanted.
+    wanted: bool,
+    /// The arguments of which each value is, as a whole, one that the plan names or a source of it gave.
+    given: BTreeSet<String>,
     weight: Option<Weight>,
     evidence: Vec<Evidence>,
     /// Where values came from that decide nothing: it is shown if the call does not go through.
@@ -106,7 +128,12 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(policy: &'a DataFlowPolicy, call: &'a Call<'a>, seen: &'a Seen<'a>) -> Self {
+    fn new(
+        policy: &'a DataFlowPolicy,
+        call: &'a Call<'a>,
+        seen: &'a Seen<'a>,
+        plan: Option<&'a PlanRun>,
+    ) -> Self {
         let tool = call.tool;
         Self {
             policy,
@@ -120,6 +147,9 @@ impl<'a> Judge<'a> {
             incomplete: false,
             carries: Vec::new(),
             leaf: 0,
+            plan,
+            wanted: false,
+            given: BTreeSet::new(),
             weight: None,
             evidence: Vec::new(),
             context: Vec::new(),
@@ -130,6 +160,33 @@ impl<'a> Judge<'a> {
             cut: false,
             hidden_secret: false,
         }
+    }
+
+    /// What the plan has against the call. A set of sinks says nothing until a stranger may have had a say.
+    fn ask_plan(&mut self) -> Vec<(Weight, Evidence)> {
+        let Some(plan) = self.plan.filter(|plan| plan.plan().is_bound() || self.strangers) else {
+            return Vec::new();
+        };
+        let verdict = plan.check(self.seen, self.call, self.policy.is_strict_plan());
+        self.wanted = !matches!(verdict, PlanVerdict::Refused(_));
+        let (weight, evidence) = match verdict {
+            PlanVerdict::Named => return Vec::new(),
+            PlanVerdict::Fits { given } => {
+                self.given = given;
+                return Vec::new();
+            }
+            PlanVerdict::Asked { given, evidence } => {
+                self.given = given;
+                (Weight::Doubt, evidence)
+            }
+            PlanVerdict::Refused(evidence) => (Weight::Stop, evidence),
+        };
+        evidence.into_iter().map(|evidence| (weight, evidence)).collect()
+    }
+
+    /// The bound plan, which takes the place of every rule that is not on secrets.
+    fn bound(&self) -> Option<&'a PlanRun> {
+        self.plan.filter(|plan| plan.plan().is_bound())
     }
 
     /// Searches the arguments for what was recorded, then looks at each of them.
@@ -150,7 +207,7 @@ impl<'a> Judge<'a> {
             self.cut = self.carries.iter().any(|carry| carry.goes_on);
         }
         let mut number = 0;
-        each_leaf(call, &mut |path, _, role, leaf| {
+        each_leaf(call, &mut |path, arg, role, leaf| {
             let is_value = !matches!(leaf, Leaf::Key(_));
             leaf.with_text(|text| {
                 self.has_args = true;
@@ -162,7 +219,9 @@ impl<'a> Judge<'a> {
                     self.question(text);
                 }
                 let is_address = role == Role::Destination && is_value && self.address(text);
-                if self.secrets && !is_address {
+                // The plan says that this address or id goes there, and nothing else is in the value.
+                let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
+                if self.secrets && !is_address && !is_given {
                     self.secrecy(path, text);
                 }
             });
@@ -202,7 +261,7 @@ impl<'a> Judge<'a> {
             let weight = judge.weight_of(signal);
             judge.add(weight, signal, rule, &Path::ROOT, 0..0, Source::Unknown);
         };
-        if !self.seen.asked_for(&self.call.tool.intent) {
+        if !self.wanted && !self.seen.asked_for(&self.call.tool.intent) {
             let weight = self.weight_of(Signal::UnrequestedEffect);
             let source = self.seen.newest_untrusted().unwrap_or(Source::Unknown);
             self.add(weight, Signal::UnrequestedEffect, "not-asked-for", &Path::ROOT, 0..0, source);
@@ -279,26 +338,32 @@ impl<'a> Judge<'a> {
         if signal == Signal::SecretToSink && !self.leaves_process {
             return None; // it reaches nobody, whatever the policy says of those that do
         }
+        let is_decided = self.bound().is_some() && signal != Signal::SecretToSink;
         match self.policy.set_for(&self.call.tool.name, signal, rule) {
-            Some(Response::Stop) => Some(Weight::Stop), // the host left nothing to a person
+            _ if is_decided => weight.map(|_| Weight::Finding), // by the plan
+            Some(Response::Stop) => Some(Weight::Stop),         // the host left nothing to a person
             Some(response) => self.weigh(response),
             None => weight,
         }
     }
 
-    fn push(&mut self, weight: Option<Weight>, mut evidence: Evidence) {
-        let weight = self.ruled(evidence.signal, evidence.rule, weight);
-        self.hidden_secret |= weight.is_none() && evidence.signal == Signal::SecretToSink;
-        if weight.is_some() {
-            evidence.stops = weight > Some(Weight::Finding);
-            self.weight = self.weight.max(weight);
-            // Past the bound the weight still counts, and the signal is in the list already or joins it.
-            let is_new = !self.evidence.iter().any(|other| other.signal == evidence.signal);
-            if is_new || self.evidence.len() < MAX_EVIDENCE {
-                self.evidence.push(evidence);
-            } else {
-                self.cut = true;
-            }
+    fn push(&mut self, weight: Option<Weight>, evidence: Evidence) {
+        match self.ruled(evidence.signal, evidence.rule, weight) {
+            Some(weight) => self.object(weight, evidence),
+            None => self.hidden_secret |= evidence.signal == Signal::SecretToSink,
+        }
+    }
+
+    /// Takes evidence of this weight, whatever the policy says of its rule.
+    fn object(&mut self, weight: Weight, mut evidence: Evidence) {
+        evidence.stops = weight > Weight::Finding;
+        self.weight = self.weight.max(Some(weight));
+        // Past the bound the weight still counts, and the signal is in the list already or joins it.
+        let is_new = !self.evidence.iter().any(|other| other.signal == evidence.signal);
+        if is_new || self.evidence.len() < MAX_EVIDENCE {
+            self.evidence.push(evidence);
+        } else {
+            self.cut = true;
         }
     }
 
