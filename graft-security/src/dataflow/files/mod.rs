@@ -1,9 +1,10 @@
-//! Files that other parties write: tool registries, recorded runs and policies; and the replay of runs.
+//! Files that other parties write: tool registries, recorded runs, plans and policies; and the replay of runs.
 //!
 //! The formats are in `graft-security/FORMATS.md`. Every reader is bounded and says in one sentence what
 //! is wrong with a file, in which line and what to do, without repeating what the file says.
 
 mod json;
+mod plan;
 mod policy;
 mod python;
 mod registry;
@@ -14,6 +15,7 @@ mod structure;
 mod trace;
 mod yaml;
 
+pub use plan::Plans;
 pub use policy::read_policy;
 pub use registry::Registry;
 pub use replay::{Judged, ReplayOptions, Replayed, replay};

@@ -42,6 +42,8 @@ struct PolicyFile {
     declassify_sinks: Option<Vec<Name>>,
     #[serde(default, deserialize_with = "sensitive_tiers")]
     sensitive_tiers: Option<Vec<Sensitivity>>,
+    #[serde(default, deserialize_with = "strict_plan")]
+    strict_plan: Option<bool>,
 }
 
 /// What differs at one sink.
@@ -74,6 +76,7 @@ fields! {
     scan_limit: usize, "a whole number of bytes";
     guard_trifecta: bool, "true or false";
     declassify_sinks: Vec<Name>, "a list of tool names";
+    strict_plan: bool, "true or false";
     sensitive_tiers: Vec<Sensitivity>, "a list of `public`, `internal`, `secret`";
 }
 
@@ -229,6 +232,9 @@ fn build(file: PolicyFile) -> Result<DataFlowPolicy, String> {
     if let Some(tiers) = file.sensitive_tiers {
         policy = policy.sensitive_tiers(tiers);
     }
+    if let Some(strict) = file.strict_plan {
+        policy = policy.strict_plan(strict);
+    }
     Ok(policy)
 }
 
@@ -250,7 +256,7 @@ mod tests {
 
     const TOML: &str = "version = 1\nmode = \"enforce\"\nprofile = \"classic\"\non_doubt = \"ask\"\n\
         guard_trifecta = false\ndeclassify_sinks = [\"a.b\"]\nsensitive_tiers = [\"internal\"]\n\
-        follow_links = false\nsend_on_request = true\nlook_for_ciphers = true\nscan_limit = 4096\n\
+        follow_links = false\nsend_on_request = true\nlook_for_ciphers = true\nscan_limit = 4096\nstrict_plan = true\n\
         [signals]\nsecret-to-sink = \"find\"\n[rules]\nledger-full = \"find\"\n\
         [sinks.\"Mail.send\".signals]\nderived-taint = \"stop\"\n\
         [sinks.\"Mail.send\".rules]\nstrangers-link = \"off\"\n";
@@ -265,7 +271,7 @@ mod tests {
     fn toml_and_json_say_the_same() {
         let json = r#"{"version":1,"mode":"enforce","profile":"classic","on_doubt":"ask","guard_trifecta":false,
             "declassify_sinks":["a.b"],"sensitive_tiers":["internal"],"follow_links":false,"send_on_request":true,"look_for_ciphers":true,"scan_limit":4096,
-            "signals":{"secret-to-sink":"find"},"rules":{"ledger-full":"find"},
+            "strict_plan":true,"signals":{"secret-to-sink":"find"},"rules":{"ledger-full":"find"},
             "sinks":{"Mail.send":{"signals":{"derived-taint":"stop"},"rules":{"strangers-link":"off"}}}}"#;
         let mail = Name::from_static("Mail.send");
         let expected = DataFlowPolicy::classic(DataFlowMode::Enforce)
@@ -277,6 +283,7 @@ mod tests {
             .scan_limit(4096)
             .declassify_sinks([Name::from_static("a.b")])
             .sensitive_tiers([Sensitivity::Internal])
+            .strict_plan(true)
             .respond(Signal::SecretToSink, Response::Find)
             .respond_to_rule(Rule::from_static("ledger-full"), Response::Find)
             .respond_at(mail.clone(), Signal::DerivedTaint, Response::Stop)
@@ -299,15 +306,16 @@ mod tests {
             ("follow_links = false", "follow_links = 0", 8),
             ("look_for_ciphers = true", "look_for_ciphers = 1", 10),
             ("scan_limit = 4096", "scan_limit = -1", 11),
-            ("secret-to-sink", "secret-to-sinks", 13),
-            ("\"find\"", "\"warn\"", 13),
-            ("ledger-full =", "ledger-fuller =", 15),
-            ("\nledger-full = \"find\"", "\nledger-full = \"ask\"", 15),
-            ("\"Mail.send\".signals", "\"Mail send\".signals", 16),
-            ("\"Mail.send\".signals", "\"Mail.send\".signal", 16),
-            ("derived-taint =", "derive-taint =", 17),
-            ("strangers-link =", "strangers-links =", 19),
-            ("\"off\"", "\"no\"", 19),
+            ("secret-to-sink", "secret-to-sinks", 14),
+            ("\"find\"", "\"warn\"", 14),
+            ("ledger-full =", "ledger-fuller =", 16),
+            ("\nledger-full = \"find\"", "\nledger-full = \"ask\"", 16),
+            ("\"Mail.send\".signals", "\"Mail send\".signals", 17),
+            ("\"Mail.send\".signals", "\"Mail.send\".signal", 17),
+            ("derived-taint =", "derive-taint =", 18),
+            ("strangers-link =", "strangers-links =", 20),
+            ("\"off\"", "\"no\"", 20),
+            ("strict_plan = true", "strict_plan = 1", 12),
             ("mode =", "mood =", 2),
             ("mode = \"enforce\"", "mode = \"enforce\"\nmode = \"off\"", 3),
         ] {
@@ -330,6 +338,7 @@ mod tests {
             ("guard_trifecta = 1", r#"{"guard_trifecta":1}"#, "`guard_trifecta` must be true or false"),
             ("declassify_sinks = \"a\"", r#"{"declassify_sinks":[1]}"#, "`declassify_sinks` must be a list"),
             ("sensitive_tiers = 1", r#"{"sensitive_tiers":["x"]}"#, "`sensitive_tiers` must be a list"),
+            ("strict_plan = 1", r#"{"strict_plan":"yes"}"#, "`strict_plan` must be true or false"),
             ("signals = { x = \"stop\" }", r#"{"signals":{"x":"stop"}}"#, "`untrusted-to-sink`"),
             ("signals.derived-taint = 1", r#"{"signals":{"derived-taint":1}}"#, "`off`, `find`, `stop`"),
             (

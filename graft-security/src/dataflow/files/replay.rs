@@ -11,8 +11,9 @@ use graft_core::{
 
 use super::registry::Registry;
 use super::run::{RunEvent, RunInput};
-use super::structure::structure;
+use super::structure::{printed, structure};
 use crate::dataflow::DataFlowPolicy;
+use crate::dataflow::plan::PlanRun;
 
 /// One judged call of a run.
 #[derive(Clone, Debug)]
@@ -67,6 +68,7 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
     if let Some(system) = &input.system {
         ledger.record_trusted(Speaker::Operator, system);
     }
+    let plan = input.plan.clone().map(|plan| PlanRun::new(plan, ledger.key().clone()));
     let mut replayed = Replayed::default();
     let mut gone: HashSet<u64> = HashSet::new();
     let mut made: HashMap<u64, Made<'_>> = HashMap::new();
@@ -84,12 +86,15 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
                 let meta = Metadata::new(RunId([0; 16]), CallId(*n));
                 let call = Call::from_json(tool, &meta, args);
                 let start = clock.monotonic();
-                let assessment = policy.assess(&ledger, &call);
+                let assessment = policy.assess_planned(&ledger, plan.as_ref(), &call);
                 let took = clock.monotonic().saturating_sub(start);
                 let label = assessment.label;
                 made.insert(*n, Made { tool: tool.labelled(tool.resource_label(args)), label });
                 if assessment.verdict.decision != Decision::Block {
                     ledger.record_sent(&call);
+                    if let Some(plan) = &plan {
+                        plan.called(&call);
+                    }
                 }
                 if tool.is_sink() {
                     let verdict = assessment.verdict;
@@ -101,7 +106,14 @@ pub fn replay(input: &RunInput, options: &ReplayOptions<'_>) -> Replayed {
             }
             RunEvent::Result { n, text, format } if !gone.contains(n) => {
                 if let Some(Made { tool, label }) = made.get(n) {
-                    ledger.record_output(CallId(*n), tool, &structure(tool, text, *format), label);
+                    let mut value = structure(tool, text, *format);
+                    ledger.record_output(CallId(*n), tool, &value, label);
+                    if let Some(plan) = &plan {
+                        if value.is_string() && plan.plan().looks_into(tool.name.as_str()) {
+                            value = printed(text).unwrap_or(value);
+                        }
+                        plan.returned(CallId(*n), &tool.name, &value);
+                    }
                 }
             }
             RunEvent::Result { .. } => {}

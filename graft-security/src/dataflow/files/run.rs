@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::FileError;
 use super::json::{Object, parse};
 use super::registry::version;
+use crate::dataflow::plan::Plan;
 
 /// The most bytes of one line.
 pub const MAX_LINE: usize = 16 << 20;
@@ -32,6 +33,8 @@ pub struct RunInput {
     pub user_prompt: String,
     /// What the operator said.
     pub system: Option<String>,
+    /// The run's sealed plan, if it has one.
+    pub plan: Option<Plan>,
     /// Name of the registry whose tools the run calls.
     pub registry: Option<String>,
     /// What happened, in order.
@@ -176,11 +179,7 @@ fn run(line: &[u8]) -> Result<Run, String> {
     let user_prompt = top.need_text("user_prompt")?;
     let system = top.text("system")?;
     let registry = top.text("registry")?;
-    if top.take("plan").is_some() {
-        return Err(
-            "`plan` cannot be judged by this version; remove it to judge the run without a plan".to_owned()
-        );
-    }
+    let plan = top.take("plan").map(super::plan::read).transpose()?;
     let events = match top.take("events") {
         Some(Value::Array(events)) => events,
         Some(_) => return Err("`events` must be a list".to_owned()),
@@ -202,7 +201,7 @@ fn run(line: &[u8]) -> Result<Run, String> {
     let unknown_fields = reader.unknown + top.rest();
     Ok(Run {
         id,
-        input: RunInput { user_prompt, system, registry, events: reader.events },
+        input: RunInput { user_prompt, system, plan, registry, events: reader.events },
         scoring,
         unknown_fields,
     })
@@ -328,7 +327,7 @@ mod tests {
             (r#""format":"json""#, r#""format":"xml""#, "events[1].format"),
             (r#"{"kind":"say","text":"w"}"#, r#"{"kind":"call","n":0,"tool":"t"}"#, "earlier call"),
             (r#"{"kind":"say","text":"w"}"#, r#"{"kind":"result","n":0,"text":""}"#, "returned already"),
-            (r#""suite":"x""#, r#""plan":{"sinks":[]}"#, "`plan`"),
+            (r#""suite":"x""#, r#""plan":{"sinks":[7]}"#, "`plan.sinks[0]` must be text"),
         ] {
             let bad = GOOD.replacen(from, to, 1);
             assert_ne!(bad, GOOD, "{from}");

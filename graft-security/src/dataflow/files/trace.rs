@@ -7,6 +7,7 @@ use graft_core::{Call, Done, Fault, Interceptor, Leaf, Leaves, Outcome, Path, Re
 use serde_json::{Map, Value, json};
 
 use super::run::MAX_LINE;
+use crate::dataflow::plan::Plan;
 
 /// Writes one line for each run. **The lines hold arguments and results**: nothing else in the family
 /// does, so whoever makes one says so, and keeps the file as private as the data.
@@ -48,7 +49,7 @@ impl TraceWriter {
 
     /// Begins the trace of a run. The result is an interceptor for its calls.
     pub fn begin(self: &Arc<Self>, run: RunId, prompt: &str) -> Arc<TraceRun> {
-        let events = Mutex::new(Events { list: Some(Vec::new()), bytes: prompt.len() });
+        let events = Mutex::new(Events { list: Some(Vec::new()), plan: None, bytes: prompt.len() });
         Arc::new(TraceRun { writer: self.clone(), id: run.to_string(), prompt: prompt.to_owned(), events })
     }
 }
@@ -64,23 +65,35 @@ pub struct TraceRun {
 struct Events {
     /// `None` once the trace is too long, or written.
     list: Option<Vec<Value>>,
+    plan: Option<Value>,
     bytes: usize,
 }
 
 impl TraceRun {
+    /// Notes the plan that was sealed for the run.
+    pub fn sealed(&self, plan: &Plan) {
+        lock(&self.events).plan = Some(plan.to_json());
+    }
+
     /// Writes the run's line. What is called after it is not in it.
     ///
     /// # Errors
     /// [`TraceError`] if nothing, or not all of it, was written. A second call is one too.
     pub fn finish(&self) -> Result<(), TraceError> {
-        let events = lock(&self.events).list.take().ok_or(TraceError::TooLong)?;
-        let line = json!({
+        let (events, plan) = {
+            let mut events = lock(&self.events);
+            (events.list.take().ok_or(TraceError::TooLong)?, events.plan.take())
+        };
+        let mut line = json!({
             "version": 1,
             "id": self.id,
             "user_prompt": self.prompt,
             "registry": self.writer.registry,
             "events": events,
         });
+        if let Some(plan) = plan {
+            line["plan"] = plan;
+        }
         let line = format!("{line}\n");
         if line.len() > MAX_LINE {
             return Err(TraceError::TooLong);
