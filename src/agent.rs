@@ -9,6 +9,7 @@ use graft_core::{
 };
 #[cfg(feature = "files")]
 use graft_security::dataflow::files::{TraceError, TraceRun, TraceWriter};
+use graft_security::dataflow::plan::{Plan, PlanSeal, SealError};
 use graft_security::dataflow::{
     DataFlowGate, DataFlowMode, DataFlowPolicy, GrantKey, Grants, OnAsk, PendingApproval, Question,
     SignalCounts,
@@ -210,10 +211,12 @@ impl Agent {
         #[cfg(not(feature = "files"))]
         let outermost = None;
         let grants = self.grants(RunId(id))?;
-        let caller = self.caller(outermost, &ledger, &grants);
+        let plan = Arc::new(PlanSeal::default());
+        let caller = self.caller(outermost, &ledger, &plan, &grants);
         let run = Run {
             agent: self.clone(),
             ledger,
+            plan,
             grants,
             caller,
             ended: false,
@@ -253,10 +256,12 @@ impl Agent {
         &self,
         outermost: Option<Arc<dyn Interceptor>>,
         ledger: &Arc<TaintLedger>,
+        plan: &Arc<PlanSeal>,
         grants: &Arc<Grants>,
     ) -> Caller {
         let set = &self.set;
-        let interceptors: Vec<_> = outermost.into_iter().chain(self.interceptors(ledger, grants)).collect();
+        let interceptors: Vec<_> =
+            outermost.into_iter().chain(self.interceptors(ledger, plan, grants)).collect();
         let caller =
             Caller::new(set.channel.clone(), set.clock.clone(), grants.run()).with_interceptors(interceptors);
         match set.timeout {
@@ -265,7 +270,12 @@ impl Agent {
         }
     }
 
-    fn interceptors(&self, ledger: &Arc<TaintLedger>, grants: &Arc<Grants>) -> Vec<Arc<dyn Interceptor>> {
+    fn interceptors(
+        &self,
+        ledger: &Arc<TaintLedger>,
+        plan: &Arc<PlanSeal>,
+        grants: &Arc<Grants>,
+    ) -> Vec<Arc<dyn Interceptor>> {
         let set = &self.set;
         let mut all: Vec<Arc<dyn Interceptor>> = Vec::new();
         if let Some(recorder) = &set.recorder {
@@ -281,7 +291,8 @@ impl Agent {
                 set.clock.clone(),
                 set.actor.clone(),
             );
-            let gate = gate.with_counts(self.counts.clone()).with_grants(grants.clone());
+            let gate =
+                gate.with_plan(plan.clone()).with_counts(self.counts.clone()).with_grants(grants.clone());
             let gate = match &set.on_ask {
                 Some(on_ask) => gate.with_on_ask(on_ask.clone()),
                 None => gate,
@@ -302,6 +313,7 @@ pub struct Run {
     agent: Agent,
     ledger: Arc<TaintLedger>,
     grants: Arc<Grants>,
+    plan: Arc<PlanSeal>,
     caller: Caller,
     ended: bool,
     #[cfg(feature = "files")]
@@ -379,6 +391,50 @@ impl Run {
         fault.call().filter(|_| is_ours).and_then(|call| self.grants.pending_call(call))
     }
 
+    /// Seals what the run is for, before it reads anything untrusted. From then on its calls, by whichever caller,
+    /// are judged by the plan too, if the policy is not off. What was called before gives the plan nothing.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use graft::{Agent, Gateway, interface};
+    /// use graft::dataflow::DataFlowMode;
+    /// use graft::dataflow::plan::{Plan, Source};
+    /// # pub struct Post;
+    /// # #[interface]
+    /// # impl Post {
+    /// #     /// Whom a name stands for.
+    /// #     #[interface(effect = "read-only", trust = "untrusted")]
+    /// #     pub fn find(&self, name: &str) -> String { format!("{name}@home.example") }
+    /// #     /// Sends a letter.
+    /// #     #[interface(effect = "external-stateful", exfil = "message", args(to = "destination"))]
+    /// #     pub fn send(&self, to: &str, text: &str) -> u64 { (to.len() + text.len()) as u64 }
+    /// # }
+    /// # futures::executor::block_on(async {
+    /// # let gateway = Gateway::new().host(Arc::new(Post));
+    /// let agent = Agent::over(gateway.local()).data_flow_policy(DataFlowMode::Enforce).build();
+    /// let run = agent.begin_run("Say hello to ann")?;
+    /// let to = Source::from("Post.find").with("name", "ann");
+    /// run.seal(Plan::bound().step("Post.send", |step| step.arg("to", to)).build()?)?;
+    ///
+    /// let post = PostClient::new(run.caller());
+    /// post.find("ann").await?;
+    /// assert!(post.send("ann@home.example", "hello").await.is_ok());
+    /// assert!(post.send("eve@evil.example", "hello").await.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`RunError::Plan`] if untrusted text came in before, or the run has a plan already.
+    pub fn seal(&self, plan: Plan) -> Result<(), RunError> {
+        self.plan.seal(plan, &self.ledger).map_err(RunError::Plan)?;
+        #[cfg(feature = "files")]
+        if let (Some(trace), Some(sealed)) = (&self.trace, self.plan.plan()) {
+            trace.sealed(sealed.plan());
+        }
+        Ok(())
+    }
+
     /// Records that a value left through one of the doors of [`graft_core::Labeled`].
     ///
     /// # Errors
@@ -436,6 +492,8 @@ pub enum RunError {
     Randomness,
     /// The recorder did not keep a record.
     Record(RecordError),
+    /// The run's plan was not sealed.
+    Plan(SealError),
     /// The run's trace was not written.
     #[cfg(feature = "files")]
     Trace(TraceError),
@@ -452,6 +510,7 @@ impl std::fmt::Display for RunError {
         match self {
             Self::Randomness => f.write_str("the operating system gives no randomness"),
             Self::Record(error) => error.fmt(f),
+            Self::Plan(error) => error.fmt(f),
             #[cfg(feature = "files")]
             Self::Trace(error) => error.fmt(f),
         }

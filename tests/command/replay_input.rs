@@ -27,6 +27,62 @@ fn policy_refused(name: &str, policy: impl AsRef<[u8]>, named: &[&str]) {
     refused(&folder, &["--policy", name], &[&[name], named].concat());
 }
 
+/// A plan for [`RUN`].
+const PLAN: &str = r#"{"version":1,"id":"a","plan":{"steps":[{"tool":"send","args":{"to":{"from":"read","with":{"box":1},"path":"$..mail","kind":"email","pick":"first"}}}],"reason":"r"}}"#;
+
+fn plans_refused(plans: impl AsRef<[u8]>, named: &[&str]) {
+    let folder = replayable();
+    folder.write("plans.jsonl", plans);
+    refused(&folder, &["--plans", "plans.jsonl"], &[&["plans.jsonl"], named].concat());
+}
+
+#[test]
+fn bad_plans() {
+    let folder = replayable();
+    folder.write("plans.jsonl", PLAN);
+    folder.succeeds(&["replay", "runs.jsonl", "--plans", "plans.jsonl"]);
+    for (from, to, named) in [
+        (r#""version":1"#, r#""version":2"#, "it is of version 2"),
+        (r#""id":"a""#, r#""id":[]"#, "`id` must be text"),
+        (r#""steps":["#, r#""sinks":[],"steps":["#, "a `plan` has either `sinks` or `steps`"),
+        (r#""tool":"send""#, r#""tool":"se\u001b[2Jnd""#, "`plan.steps[0].tool` is not the name of a tool"),
+        (r#""from":"read""#, r#""form":"read""#, "`plan.steps[0].args.to.form` is not a field"),
+        (
+            "$..mail",
+            "mail",
+            "`plan.steps[0].args.to.path` is not a path into a result: a path begins with `$`",
+        ),
+        (r#""kind":"email""#, r#""kind":"fax""#, "`plan.steps[0].args.to.kind` must be one of `email`"),
+        (r#""pick":"first""#, r#""pick":"best""#, "`plan.steps[0].args.to.pick` must be one of `only`"),
+        (r#""reason":"r""#, r#""reasons":"r""#, "`plan.reasons` is not a field of this format"),
+    ] {
+        plans_refused(format!("\n{}", edited(PLAN, from, to)), &["line 2: ", named]);
+    }
+    plans_refused("", &["the file has no plans"]);
+    plans_refused(&PLAN[..60], &["line 1: the JSON ends too early"]);
+    plans_refused(format!("{PLAN}\n{PLAN}"), &["line 2: there is a plan for this `id` already; keep one"]);
+    plans_refused(b"{\"id\":\"\xff\"}", &["line 1: it is not UTF-8"]);
+    plans_refused("[".repeat(400_000), &["nested over 128 levels deep"]);
+    folder.write("more.jsonl", PLAN);
+    let twice = ["--plans", "plans.jsonl", "--plans", "more.jsonl"];
+    refused(&folder, &twice, &["more.jsonl, line 1: there is a plan for this `id` already"]);
+    folder.refuses(
+        &["replay", "runs.jsonl", "--plans", "gone.jsonl", "--verdicts", "v"],
+        &["gone.jsonl", "it is not there"],
+    );
+    folder.write("runs.jsonl", edited(RUN, r#""id":"a""#, r#""id":"a","plan":{"sinks":[]}"#));
+    refused(&folder, &["--plans", "plans.jsonl"], &["runs.jsonl, line 1: the run has a `plan`", "keep one"]);
+    runs_refused(
+        edited(RUN, r#""id":"a""#, r#""id":"a","plan":{"sinks":7}"#),
+        &["line 1: `plan.sinks` must be a list"],
+    );
+    policy_refused(
+        "policy.toml",
+        "mode = \"off\"\nstrict_plan = \"yes\"",
+        &["line 2: `strict_plan` must be true or false"],
+    );
+}
+
 #[test]
 fn what_the_cases_start_from_is_good() {
     let folder = replayable();

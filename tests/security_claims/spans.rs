@@ -37,9 +37,10 @@ fn a_carried_span_of_the_claimed_length_is_found_at_every_place() {
                 let text = format!("zzz {} zzz", rewritten(span));
                 let (mut hit, mut scan) = (false, seen.scan());
                 scan.add("text", Role::Content, Leaf::Str(&text));
-                scan.finish(&Name::from_static("send"), &mut |carry| {
+                let complete = scan.finish(&Name::from_static("send"), &mut |carry| {
                     hit |= carry.what == which && (carry.is_wide || !content);
                 });
+                assert!(complete);
                 hit
             })
             .count()

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use graft::SystemClock;
 use graft_security::dataflow::files::{
-    MAX_LINE, Registry, ReplayOptions, Report, Run, Runs, SuiteReport, read_policy, replay, verdict_line,
+    MAX_LINE, Plans, Registry, ReplayOptions, Report, Run, Runs, SuiteReport, read_policy, replay,
+    verdict_line,
 };
 use graft_security::dataflow::{DataFlowMode, DataFlowPolicy, OnDoubt};
 
@@ -30,6 +31,9 @@ pub(crate) struct Args {
     /// The tools' labels; without it, registry_NAME.json beside each file of runs.
     #[arg(long, value_name = "FILE")]
     registry: Option<PathBuf>,
+    /// Plans of the runs, one JSON object a line; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    plans: Vec<PathBuf>,
     /// The policy, TOML or JSON; without it, the default profile.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -68,6 +72,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let verdicts = args.verdicts.as_deref().map(|target| Verdicts::create(target, args.inputs()));
     let mut verdicts = verdicts.transpose()?;
     let mut registries = Registries { given: args.registry.as_deref(), read: BTreeMap::new() };
+    let mut plans = Plans::default();
+    for path in &args.plans {
+        let bytes = input::read(path, MAX_LINE)?;
+        plans.read(&path.display().to_string(), &bytes).map_err(Failure::new)?;
+    }
     let mut report = Report::default();
     let mut ids = HashSet::new();
     let mut unknown_fields = 0;
@@ -78,9 +87,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let file = File::open(path).map_err(|error| Failure::io(path, "read", &error))?;
         let mut runs = Runs::new(path.display().to_string(), BufReader::new(file));
         while let Some(run) = runs.next() {
-            let run = run.map_err(Failure::new)?;
+            let mut run = run.map_err(Failure::new)?;
             if !ids.insert(run.id.clone()) {
                 let what = "the run's `id` was used before; each run has its own";
+                return Err(at(path, runs.line(), what));
+            }
+            if let Some(plan) = plans.take(&run.id)
+                && run.input.plan.replace(plan).is_some()
+            {
+                let what = "the run has a `plan`, and --plans gives another; keep one";
                 return Err(at(path, runs.line(), what));
             }
             unknown_fields += run.unknown_fields;
@@ -110,6 +125,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let what = if unknown_tools == 1 { "call was" } else { "calls were" };
         output::note(&format!("{unknown_tools} {what} of a tool that the registry lacks, and not judged"));
     }
+    if plans.left() > 0 {
+        let what = if plans.left() == 1 { "plan is" } else { "plans are" };
+        output::note(&format!("{} {what} for runs that were not replayed", plans.left()));
+    }
     match args.format {
         Format::Json => output::print(report.to_json())?,
         Format::Table => output::print(rendered(&report, policy.mode()))?,
@@ -119,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 impl Args {
     fn inputs(&self) -> impl Iterator<Item = &Path> {
-        self.runs.iter().chain(&self.registry).chain(&self.policy).map(PathBuf::as_path)
+        self.runs.iter().chain(&self.registry).chain(&self.plans).chain(&self.policy).map(PathBuf::as_path)
     }
 }
 
