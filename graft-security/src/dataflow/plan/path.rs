@@ -9,8 +9,8 @@ const MAX_STEPS: usize = 16;
 
 /// A path into a result: `$.contacts[*].email`.
 ///
-/// The part of JSONPath (RFC 9535) without filters, slices and indices from the end: `.name`, `['name']`, `[2]`,
-/// `.*` and `[*]`, and each of them behind `..`. `[*]` steps through the values of an object too.
+/// The part of JSONPath (RFC 9535) without filters and slices: `.name`, `['name']`, `[2]`, `[-1]`, `.*` and `[*]`,
+/// and each of them behind `..`. `[*]` steps through the values of an object too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Select(Vec<Selector>);
 
@@ -25,6 +25,8 @@ struct Selector {
 enum What {
     Name(String),
     Index(usize),
+    /// Counted from the end: the last is 1.
+    FromEnd(usize),
     All,
 }
 
@@ -60,8 +62,7 @@ impl Select {
         let mut nodes = vec![0];
         for step in &self.0 {
             let from = if step.descends { tree.under(&nodes) } else { nodes };
-            let children = from.iter().flat_map(|&at| &tree.node(at).children).copied();
-            nodes = children.filter(|&child| step.what.takes(&tree.node(child).step)).collect();
+            nodes = from.into_iter().flat_map(|at| step.what.children(tree, at)).collect();
             nodes.sort_unstable();
         }
         nodes
@@ -69,12 +70,20 @@ impl Select {
 }
 
 impl What {
-    fn takes(&self, step: &Step) -> bool {
-        match self {
-            Self::All => true,
-            Self::Name(name) => step.name() == Some(name),
-            Self::Index(index) => *step == Step::Index(*index),
-        }
+    /// The children of the node `at` that it selects.
+    fn children<'t>(&'t self, tree: &'t Tree, at: usize) -> impl Iterator<Item = usize> + 't {
+        let all = &tree.node(at).children;
+        let last = all.len();
+        all.iter().enumerate().filter_map(move |(i, &child)| {
+            let step = &tree.node(child).step;
+            let takes = match self {
+                Self::All => true,
+                Self::Name(name) => step.name() == Some(name),
+                Self::Index(index) => *step == Step::Index(*index),
+                Self::FromEnd(back) => matches!(step, Step::Index(_)) && i + back == last,
+            };
+            takes.then_some(child)
+        })
     }
 }
 
@@ -93,7 +102,7 @@ fn name(text: &str) -> Result<(What, &str), &'static str> {
 
 /// The step in brackets that `text` begins with, and what is behind it.
 fn bracket(text: &str) -> Result<(What, &str), &'static str> {
-    const WRONG: &str = "a step is .name, ['name'], [0], .* or [*], and may stand behind `..`";
+    const WRONG: &str = "a step is .name, ['name'], [0], [-1], .* or [*], and may stand behind `..`";
     let inner = text.strip_prefix('[').ok_or(WRONG)?;
     if let Some(quote) = inner.chars().next().filter(|c| ['\'', '"'].contains(c)) {
         let mut name = String::new();
@@ -114,10 +123,12 @@ fn bracket(text: &str) -> Result<(What, &str), &'static str> {
         return Err(WRONG);
     }
     let (inner, rest) = inner.split_once(']').ok_or(WRONG)?;
-    match inner {
-        "*" => Ok((What::All, rest)),
+    let (digits, is_back) = inner.strip_prefix('-').map_or((inner, false), |digits| (digits, true));
+    match digits {
+        "*" if !is_back => Ok((What::All, rest)),
         digits if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse().map(|index| (What::Index(index), rest)).map_err(|_| "the index is too large")
+            let index = digits.parse().map_err(|_| "the index is too large")?;
+            Ok((if is_back { What::FromEnd(index) } else { What::Index(index) }, rest))
         }
         _ => Err(WRONG),
     }
@@ -132,6 +143,7 @@ impl fmt::Display for Select {
             match what {
                 What::All => write!(f, "{dots}[*]")?,
                 What::Index(index) => write!(f, "{dots}[{index}]")?,
+                What::FromEnd(back) => write!(f, "{dots}[-{back}]")?,
                 What::Name(text)
                     if name(text).is_ok_and(|(what, rest)| what != What::All && rest.is_empty()) =>
                 {
@@ -185,6 +197,11 @@ mod tests {
             ("$.list[*].*", &["1", "-", "2", "-"]),
             ("$.list[1][\"a b\"].id", &["3"]),
             ("$..to[1]", &["b"]),
+            ("$..to[-2]", &["a"]),
+            ("$.list[-1].id", &["2"]),
+            ("$.list[-3]", &[]),
+            ("$.list[-0]", &[]),
+            ("$[-1]", &[]),
             ("$.gone", &[]),
             ("$[0]", &[]),
         ] {
@@ -203,7 +220,8 @@ mod tests {
             "$..",
             "$[",
             "$[]",
-            "$[-1]",
+            "$[-]",
+            "$[-*]",
             "$[1:2]",
             "$[?@.a]",
             "$.a b",
@@ -219,11 +237,12 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn a_path_prints_as_what_it_was_read_from(steps in proptest::collection::vec(
-            (proptest::bool::ANY, proptest::option::of("[a-z_.' \\\\-]{0,6}"), proptest::option::of(0_usize..20)), 0..MAX_STEPS,
+            (proptest::bool::ANY, proptest::option::of("[a-z_.' \\\\-]{0,6}"), proptest::option::of(-20_isize..20)), 0..MAX_STEPS,
         )) {
-            let what = |name: Option<String>, index: Option<usize>| match (name, index) {
+            let what = |name: Option<String>, index: Option<isize>| match (name, index) {
                 (Some(name), _) => What::Name(name),
-                (None, Some(index)) => What::Index(index),
+                (None, Some(index)) if index < 0 => What::FromEnd(index.unsigned_abs()),
+                (None, Some(index)) => What::Index(index.unsigned_abs()),
                 (None, None) => What::All,
             };
             let path = Select(steps.into_iter().map(|(descends, name, index)| Selector { descends, what: what(name, index) }).collect());

@@ -127,7 +127,7 @@ impl Returned {
     }
 
     /// Only what stands at this path of a structured result, such as `$.contacts[*].email`: JSONPath (RFC 9535)
-    /// without filters, slices and indices from the end. `[*]` steps through the values of an object too.
+    /// without filters and slices. `[*]` steps through the values of an object too.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         match Select::parse(path) {
