@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use graft_core::{
     Action, CallRecorder, Caller, Channel, Clock, DeadlineCheck, Ending, Event, Fault, Interceptor,
-    LedgerKey, Name, Receipt, RecordError, Recorder, RunId, Seq, Speaker, TaintLedger,
+    LedgerKey, Name, Receipt, RecordError, Recorder, Restored, RunId, Seq, Snapshot, SnapshotError,
+    SnapshotKey, SnapshotOf, Speaker, TaintLedger,
 };
 #[cfg(feature = "files")]
 use graft_security::dataflow::files::{TraceError, TraceRun, TraceWriter};
@@ -223,14 +224,61 @@ impl Agent {
             #[cfg(feature = "files")]
             trace,
         };
-        run.record(Action::RunBegin, |event| {
-            event.code = Some(match self.policy.mode() {
-                DataFlowMode::Off => Name::from_static("dataflow:off"),
-                DataFlowMode::Shadow => Name::from_static("dataflow:shadow"),
-                DataFlowMode::Enforce => Name::from_static("dataflow:enforce"),
-            });
-            event.policy = Some(self.policy.digest());
-        })?;
+        run.record_start(Action::RunBegin)?;
+        Ok(run)
+    }
+
+    /// Goes on with `run` from its newest snapshot, under the same policy. `min_epoch` is the highest
+    /// [`Snapshot::epoch`] of the run that was kept; an older snapshot, and one that was sealed under another
+    /// policy, is refused.
+    ///
+    /// The ledger's limits and the user's own identifiers are those of the snapshot. A run that goes on
+    /// writes no trace, since what came before is not there.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use graft::dataflow::DataFlowMode;
+    /// # use graft::{Agent, Gateway, SnapshotKey};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let channel = Gateway::new().local();
+    /// let agent = Agent::over(channel).data_flow_policy(DataFlowMode::Enforce).build();
+    /// let key = SnapshotKey::new(b"9xk2;Qf_71zR-mPq0^vLwA83!dYtNe5c")?; // random, kept by the host
+    /// let run = agent.begin_run("pay the rent")?;
+    /// let (id, snapshot) = (run.id(), run.snapshot(&key));
+    /// drop(run); // the process ends; `id` and `snapshot.epoch` are kept, and the bytes anywhere
+    ///
+    /// let run = agent.resume_run(id, &snapshot.bytes, &key, snapshot.epoch)?;
+    /// assert_eq!(run.id(), id);
+    /// assert!(agent.resume_run(id, &snapshot.bytes, &key, snapshot.epoch + 1).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RunError::Snapshot`] if the snapshot is refused, [`RunError::Record`] if it cannot be recorded that
+    /// the run goes on.
+    pub fn resume_run(
+        &self,
+        run: RunId,
+        snapshot: &[u8],
+        key: &SnapshotKey,
+        min_epoch: u64,
+    ) -> Result<Run, RunError> {
+        let of = SnapshotOf { run, policy: self.policy.digest() };
+        let restored = TaintLedger::restore(snapshot, key, &of, min_epoch).map_err(RunError::Snapshot)?;
+        let Restored { ledger, next, .. } = restored;
+        let (ledger, plan, grants) = (Arc::new(ledger), Arc::new(PlanSeal::default()), self.grants(run)?);
+        let run = Run {
+            agent: self.clone(),
+            caller: self.caller(None, &ledger, &plan, &grants).with_next_call(next),
+            ledger,
+            plan,
+            grants,
+            ended: false,
+            #[cfg(feature = "files")]
+            trace: None,
+        };
+        run.record_start(Action::RunResume)?;
         Ok(run)
     }
 
@@ -435,6 +483,21 @@ impl Run {
         Ok(())
     }
 
+    /// Seals what the run has seen, for [`Agent::resume_run`] under the same policy. Take it between calls,
+    /// and after each one that must not be forgotten: what was seen later is not in it.
+    ///
+    /// Keep [`Snapshot::epoch`] first, out of reach of whoever keeps the bytes, and then the bytes. What the
+    /// bytes hold, and for whom they do, is said at [`TaintLedger::snapshot`].
+    ///
+    /// The snapshot of a run with a sealed plan cannot be resumed: what the plan's sources gave is not in it.
+    pub fn snapshot(&self, key: &SnapshotKey) -> Snapshot {
+        let mut of = SnapshotOf { run: self.id(), policy: self.agent.policy.digest() };
+        if self.plan.plan().is_some() {
+            of.policy = of.policy.map(|byte| !byte); // the digest of no policy that anyone has
+        }
+        self.ledger.snapshot(key, &of, self.caller.next_call())
+    }
+
     /// Records that a value left through one of the doors of [`graft_core::Labeled`].
     ///
     /// # Errors
@@ -466,6 +529,18 @@ impl Run {
         recorded
     }
 
+    fn record_start(&self, action: Action) -> Result<(), RunError> {
+        let policy = &self.agent.policy;
+        self.record(action, |event| {
+            event.code = Some(match policy.mode() {
+                DataFlowMode::Off => Name::from_static("dataflow:off"),
+                DataFlowMode::Shadow => Name::from_static("dataflow:shadow"),
+                DataFlowMode::Enforce => Name::from_static("dataflow:enforce"),
+            });
+            event.policy = Some(policy.digest());
+        })
+    }
+
     fn record(&self, action: Action, fill: impl FnOnce(&mut Event)) -> Result<(), RunError> {
         let Some(recorder) = &self.agent.set.recorder else { return Ok(()) };
         let set = &self.agent.set;
@@ -484,7 +559,7 @@ impl Drop for Run {
     }
 }
 
-/// A run could not begin, end or record.
+/// A run could not begin, go on, end or record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunError {
@@ -494,6 +569,8 @@ pub enum RunError {
     Record(RecordError),
     /// The run's plan was not sealed.
     Plan(SealError),
+    /// The snapshot was refused.
+    Snapshot(SnapshotError),
     /// The run's trace was not written.
     #[cfg(feature = "files")]
     Trace(TraceError),
@@ -511,6 +588,7 @@ impl std::fmt::Display for RunError {
             Self::Randomness => f.write_str("the operating system gives no randomness"),
             Self::Record(error) => error.fmt(f),
             Self::Plan(error) => error.fmt(f),
+            Self::Snapshot(error) => error.fmt(f),
             #[cfg(feature = "files")]
             Self::Trace(error) => error.fmt(f),
         }

@@ -59,8 +59,8 @@ pub use traces::danger_trace_file;
 pub use graft_audit::{AuditKey, AuditLog};
 pub use graft_core::{
     Acceptable, CallError, Caller, Clearance, Clock, Deadline, Fault, FaultCode, Interceptor, Label, Labeled,
-    ManualClock, Name, Origin, ProviderClearance, Receipt, Recorder, Sensitivity, Tagged, TaintLedger,
-    Timestamp, Trust,
+    ManualClock, Name, Origin, ProviderClearance, Receipt, Recorder, Sensitivity, Snapshot, SnapshotKey,
+    Tagged, TaintLedger, Timestamp, Trust,
 };
 #[cfg(feature = "tcp")]
 pub use graft_transport::{TcpChannel, TcpOptions, TcpServer};

@@ -64,6 +64,18 @@ impl Caller {
         Self { label: self.label.join(label), ..self }
     }
 
+    /// The same, its calls numbered from `next`: those of a run that goes on. It shares no numbering with
+    /// the caller that it was made of.
+    #[must_use]
+    pub fn with_next_call(self, next: CallId) -> Self {
+        Self { next: Arc::new(AtomicU64::new(next.0)), ..self }
+    }
+
+    /// The number that the next call will have.
+    pub fn next_call(&self) -> CallId {
+        CallId(self.next.load(Ordering::Relaxed))
+    }
+
     /// The run whose calls these are.
     pub fn run(&self) -> RunId {
         self.run

@@ -42,7 +42,10 @@ pub use key::{MIN_KEY_LEN, WeakKey, check_key};
 pub use label::{Label, Origin, Origins, Sensitivity, TaintLabel, Trust};
 pub use labeled::{Door, Labeled, Receipt};
 pub use leaf::{Leaf, Leaves, Path, Segment, Visit};
-pub use ledger::{Carried, Carry, LedgerKey, Provenance, Scan, Seen, Speaker, TaintLedger, View};
+pub use ledger::{
+    Carried, Carry, LedgerKey, Provenance, Restored, Scan, Seen, Snapshot, SnapshotError, SnapshotKey,
+    SnapshotOf, Speaker, TaintLedger, View,
+};
 pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
 pub use resource::{NoPattern, ResourceLabel, ResourcePattern, ResourceRule};
 pub use tool::{Effect, Exfil, OutputTrust, RecordRule, Role, ToolMetadata};

@@ -56,6 +56,8 @@ actions! {
     ClearanceRaised = 9, "channel:clearance:raised";
     /// A value left through one of the doors of `Labeled`.
     LabelReleased = 10, "label:released";
+    /// A run went on from a snapshot.
+    RunResume = 11, "run:resume";
     /// A person answered a question about a call: yes is `ok`, no is `denied`.
     ApprovalAnswered = 20, "tool:execute:approval";
     /// A call went through on a person's approval, which that used up.

@@ -1,6 +1,9 @@
 //! Values of fields that hold credentials, found wherever they stand in a text, however they are spaced.
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::{KeyedMap, LedgerKey};
+use super::packed;
 
 /// The bytes of a credential, folded exactly, that is found as a whole value; shorter ones would be found
 /// everywhere, longer ones are found as spans.
@@ -13,13 +16,37 @@ const DOMAIN: u64 = 0x6372_6564;
 const DOMAIN_START: u64 = 0x0063_7265_6401;
 
 /// Hashes of whole values.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Entries")]
 pub(super) struct Credentials {
     /// The lengths of those that begin with these four bytes, a bit each.
+    #[serde(with = "packed::map")]
     lengths: KeyedMap<u64>,
     /// A bit for each start, so that most places cost one look.
+    #[serde(skip)]
     filter: Vec<u64>,
+    #[serde(with = "packed::map")]
     sources: KeyedMap<u32>,
+}
+
+/// What a snapshot holds of them.
+#[derive(Deserialize)]
+struct Entries {
+    #[serde(with = "packed::map")]
+    lengths: KeyedMap<u64>,
+    #[serde(with = "packed::map")]
+    sources: KeyedMap<u32>,
+}
+
+impl TryFrom<Entries> for Credentials {
+    type Error = packed::Unsound;
+
+    fn try_from(Entries { lengths, sources }: Entries) -> Result<Self, Self::Error> {
+        let fits = lengths.len() <= sources.len() && sources.len() <= MAX_CREDENTIALS;
+        let mut credentials = Self { lengths: KeyedMap::default(), filter: Vec::new(), sources };
+        lengths.iter().for_each(|(&start, &lengths)| credentials.begin(start, lengths));
+        packed::sound(fits, credentials)
+    }
 }
 
 /// Words of the filter.
@@ -39,11 +66,16 @@ impl Credentials {
             return false;
         }
         let start = key.text(DOMAIN_START, &folded[..MIN_CREDENTIAL]);
-        self.filter.resize(FILTER, 0);
-        self.filter[start as usize % FILTER] |= 1 << (start >> 58);
-        *self.lengths.entry(start).or_default() |= 1 << folded.len();
+        self.begin(start, 1 << folded.len());
         self.sources.entry(key.text(DOMAIN, folded)).or_insert(source);
         true
+    }
+
+    /// Notes that values of these lengths, a bit each, begin with what hashes to `start`.
+    fn begin(&mut self, start: u64, lengths: u64) {
+        self.filter.resize(FILTER, 0);
+        self.filter[start as usize % FILTER] |= 1 << (start >> 58);
+        *self.lengths.entry(start).or_default() |= lengths;
     }
 
     /// Calls `found` with the folded range and source of each value in `folded`.

@@ -7,8 +7,11 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::{KeyedSet, LedgerKey};
 use super::layers::Layers;
+use super::packed;
 use super::stop::stop_grams;
 use super::table::Payload;
 
@@ -30,7 +33,7 @@ pub(super) const SECRET: u16 = 2;
 const COMMON: u16 = 4;
 
 /// The grams of recorded texts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct GramIndex(Layers);
 
 /// A recorded gram in a text.
@@ -123,8 +126,8 @@ pub(super) fn spans(hits: &[Hit], flag: u16, mut found: impl FnMut(Span)) {
 }
 
 /// Every gram of what the user and the operator said: a span wholly inside it is theirs to repeat.
-#[derive(Debug, Default)]
-pub(super) struct Phrases(KeyedSet);
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Phrases(#[serde(with = "packed::set")] KeyedSet);
 
 impl Phrases {
     /// Records a folded text.

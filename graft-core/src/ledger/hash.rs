@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{WeakKey, check_key};
 
@@ -34,6 +34,15 @@ impl LedgerKey {
     pub fn danger_for_replay(seed: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(seed.as_bytes()).into();
         Self(std::array::from_fn(|i| load(&digest[i * 8..i * 8 + 8])))
+    }
+
+    /// The 32 bytes it was made of, for a snapshot.
+    pub(super) fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
     }
 
     /// Hashes exactly 16 bytes: two loads and one wide multiplication, which is what a gram costs.

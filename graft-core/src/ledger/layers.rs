@@ -1,10 +1,13 @@
 //! A table whose older entries are kept smaller: once it is full it is sealed to fingerprints, which say
 //! whether something was recorded and no longer by whom.
 
+use serde::{Deserialize, Serialize};
+
+use super::packed;
 use super::table::{Payload, Table, filter_bits, share};
 
 /// A growing table over sealed ones.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Layers {
     live: Table,
     sealed: Vec<Sealed>,
@@ -47,12 +50,37 @@ impl Layers {
 
 /// A table that no longer changes: 32-bit fingerprints in the slots of their whole hashes, so that an
 /// entry answers for some 48 bits.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 struct Sealed {
     /// 0 is an empty slot.
+    #[serde(with = "packed")]
     fingerprints: Vec<u32>,
+    #[serde(with = "packed")]
     flags: Vec<u8>,
+    #[serde(with = "packed")]
     filter: Vec<u64>,
+}
+
+/// The columns of a [`Sealed`] as they stand in a snapshot. Its hashes are gone, so it cannot be filled anew.
+#[derive(Deserialize)]
+struct Unchecked {
+    #[serde(with = "packed")]
+    fingerprints: Vec<u32>,
+    #[serde(with = "packed")]
+    flags: Vec<u8>,
+    #[serde(with = "packed")]
+    filter: Vec<u64>,
+}
+
+impl TryFrom<Unchecked> for Sealed {
+    type Error = packed::Unsound;
+
+    fn try_from(Unchecked { fingerprints, flags, filter }: Unchecked) -> Result<Self, Self::Error> {
+        let slots = fingerprints.len();
+        let fits = slots > 0 && flags.len() == slots && filter.len() == slots.div_ceil(Table::SLOTS_PER_WORD);
+        packed::sound(fits, Self { fingerprints, flags, filter })
+    }
 }
 
 impl Sealed {

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::{KeyedMap, KeyedSet, LedgerKey};
+use super::packed;
 
 const DOMAIN: u64 = 0x6c69_6e6b;
 
@@ -11,11 +14,13 @@ const DOMAIN: u64 = 0x6c69_6e6b;
 const MAX_LINKS: usize = 4096;
 
 /// The links that a run saw and followed, each as a keyed hash of the whole.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Links {
     /// Those in what strangers wrote to somebody, with the source.
+    #[serde(with = "packed::map")]
     written: KeyedMap<u32>,
     /// Those that were fetched.
+    #[serde(with = "packed::set")]
     fetched: KeyedSet,
 }
 

@@ -26,10 +26,12 @@ mod intent;
 mod layers;
 mod links;
 mod neighbours;
+mod packed;
 mod pairs;
 mod record;
 mod scan;
 mod seen;
+mod snapshot;
 mod stop;
 mod table;
 mod tails;
@@ -38,6 +40,7 @@ mod views;
 mod words;
 
 use std::sync::RwLock;
+use std::sync::atomic::AtomicU64;
 
 pub(crate) use fold::host;
 pub use grams::{SPAN_AUTHORITY, SPAN_CONTENT};
@@ -45,6 +48,7 @@ pub use hash::LedgerKey;
 pub use links::links;
 pub use scan::{Carried, Carry, Scan};
 pub use seen::{Provenance, Seen};
+pub use snapshot::{Restored, Snapshot, SnapshotError, SnapshotKey, SnapshotOf};
 #[cfg(feature = "conformance")]
 pub use stop::make_stop_grams;
 pub use views::View;
@@ -129,9 +133,11 @@ pub struct TaintLedger {
     cap: usize,
     own: KeyedSet,
     state: RwLock<State>,
+    /// The number of its newest snapshot; 0 before the first.
+    epoch: AtomicU64,
 }
 
-#[derive(Default)]
+#[derive(Default, serde::Serialize, serde::Deserialize)]
 struct State {
     /// Each with what was undone to find its text.
     sources: Vec<(Source, Vec<View>)>,
@@ -144,6 +150,7 @@ struct State {
     said: Phrases,
     /// The same as spans fold, for what reaches over calls: of that no more than its fold is kept.
     said_alike: Phrases,
+    #[serde(with = "packed::set")]
     stems: KeyedSet,
     credentials: Credentials,
     tails: Tails,
@@ -170,7 +177,7 @@ impl TaintLedger {
     #[doc(alias = "createTaintLedger")]
     pub fn new(key: LedgerKey) -> Self {
         let (limit, cap) = (DEFAULT_LIMIT, DEFAULT_CAP);
-        Self { key, limit, cap, own: KeyedSet::default(), state: RwLock::default() }
+        Self { key, limit, cap, own: KeyedSet::default(), state: RwLock::default(), epoch: AtomicU64::new(0) }
     }
 
     /// The same, indexing at most `bytes` of recorded text with its sources, and vouching by at most as many.

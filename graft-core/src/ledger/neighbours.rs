@@ -4,6 +4,9 @@
 //! 24 bits a pair, no false negatives, and of pairs that never stood there about one in fifty is taken
 //! for one that did.
 
+use serde::{Deserialize, Serialize};
+
+use super::packed;
 use super::table::{filter_bits, share};
 
 /// Words of the first layer; each further one has twice as many.
@@ -12,18 +15,43 @@ const FIRST: usize = 256;
 const BITS: usize = 24;
 
 /// A set of hashes.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub(super) struct Neighbours {
+    #[serde(serialize_with = "packed::serialize_each")]
     layers: Vec<Vec<u64>>,
     /// How many the last layer has taken.
     taken: usize,
 }
 
+/// The bits as they stand in a snapshot: a filter has no entries that could be put in anew.
+#[derive(Deserialize)]
+struct Unchecked {
+    #[serde(deserialize_with = "packed::deserialize_each")]
+    layers: Vec<Vec<u64>>,
+    taken: usize,
+}
+
+impl TryFrom<Unchecked> for Neighbours {
+    type Error = packed::Unsound;
+
+    fn try_from(Unchecked { layers, taken }: Unchecked) -> Result<Self, Self::Error> {
+        let fits = layers.iter().enumerate().all(|(at, layer)| layer.len() == Self::words(at));
+        let room = layers.last().map_or(0, |last| last.len() * 64 / BITS);
+        packed::sound(fits && taken <= room, Self { layers, taken })
+    }
+}
+
 impl Neighbours {
+    /// The length of the layer with this number.
+    fn words(layer: usize) -> usize {
+        FIRST << layer.min(usize::BITS as usize / 2)
+    }
+
     pub(super) fn add(&mut self, hash: u64) {
         let room = self.layers.last().map_or(0, |last| last.len() * 64 / BITS);
         if self.taken >= room {
-            self.layers.push(vec![0; FIRST << self.layers.len().min(usize::BITS as usize / 2)]);
+            self.layers.push(vec![0; Self::words(self.layers.len())]);
             self.taken = 0;
         }
         let Some(last) = self.layers.last_mut() else { return };

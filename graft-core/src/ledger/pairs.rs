@@ -6,6 +6,8 @@
 //! is taken for neighbours: it accuses more and never less. What vouches for a value, on the contrary, is
 //! matched exactly ([`super::values`]).
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::LedgerKey;
 use super::layers::Layers;
 use super::neighbours::Neighbours;
@@ -13,7 +15,7 @@ use super::table::{Payload, Table};
 use super::values::{TokenHash, Value};
 
 /// Values of untrusted texts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct PairIndex {
     known: Layers,
     spaced: Neighbours,

@@ -5,20 +5,67 @@
 //! will do and a large table grows by half, not by doubling. The filter is a blocked Bloom filter (Putze,
 //! Sanders and Singler, 2007) of one 64-bit word a block.
 
+use serde::{Deserialize, Serialize};
+
+use super::packed;
+
 /// The slots of the smallest table.
 const FIRST: usize = 64;
 /// Below this many slots a table doubles.
 const SMALL: usize = 1 << 15;
 /// Slots behind the last hash's share. A cluster that would run over them makes the table grow.
 const SLACK: usize = 64;
+/// Lengths that are tried for the entries of a snapshot.
+const MAX_TRIES: usize = 8;
 /// Entries of a 64-bit keyed hash, up to [`FLAGS`](Table::FLAGS) flags and a 20-bit number.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Entries")]
 pub(super) struct Table {
     /// 0 is an empty slot; the hash 0 is stored as 1.
     hashes: Vec<u64>,
     payloads: Vec<u32>,
     filter: Vec<u64>,
     len: usize,
+}
+
+/// The entries of a table as they stand in a snapshot, those of one hash in the order in which they came.
+#[derive(Serialize, Deserialize)]
+struct Entries {
+    #[serde(with = "packed")]
+    hashes: Vec<u64>,
+    #[serde(with = "packed")]
+    payloads: Vec<u32>,
+}
+
+impl Serialize for Table {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (hashes, payloads) = self.entries().map(|(hash, payload)| (hash, payload.0)).unzip();
+        Entries { hashes, payloads }.serialize(to)
+    }
+}
+
+impl TryFrom<Entries> for Table {
+    type Error = packed::Unsound;
+
+    fn try_from(Entries { hashes, payloads }: Entries) -> Result<Self, Self::Error> {
+        let mut table = Self::default();
+        if hashes.len() != payloads.len() || hashes.contains(&0) {
+            return Err(packed::Unsound);
+        }
+        if hashes.is_empty() {
+            return Ok(table);
+        }
+        let mut slots = (hashes.len() + hashes.len() / 4).max(FIRST);
+        // Of many entries of one hash no length makes room, and a table never has them.
+        for _ in 0..MAX_TRIES {
+            if table.refill(slots, &hashes, &payloads) {
+                table.len = hashes.len();
+                return Ok(table);
+            }
+            slots += slots / 4;
+        }
+        Err(packed::Unsound)
+    }
 }
 
 /// What an entry says of its hash.

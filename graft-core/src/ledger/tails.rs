@@ -1,10 +1,12 @@
 //! The end of what has left toward each destination, so that a text sent in pieces is still found.
 
+use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::fold::span_fold;
 use super::grams::SPAN_CONTENT;
 use super::hash::{KeyedMap, LedgerKey};
+use super::packed;
 use crate::{Name, Role};
 
 /// Folded bytes that are kept of what has left: one less than a span of content that is always found. It
@@ -15,18 +17,45 @@ const TAIL: usize = SPAN_CONTENT - 1;
 const MAX_OPEN: usize = 256;
 
 /// The last folded bytes that left through one argument of one tool toward one destination.
-#[derive(Debug, Default, Zeroize, ZeroizeOnDrop)]
+#[derive(Debug, Default, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 pub(super) struct Tail {
+    #[serde(with = "packed")]
     bytes: Vec<u8>,
     /// Bits of text that have left in all.
     bits: u64,
 }
 
 /// The tails of a run, by the hash of tool, destination and argument.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "Entries<Tail, Tail>")]
 pub(super) struct Tails {
     open: KeyedMap<Tail>,
     shared: Tail,
+}
+
+/// What a snapshot holds of them.
+#[derive(Serialize, Deserialize)]
+struct Entries<T, S> {
+    open: Vec<(u64, T)>,
+    shared: S,
+}
+
+impl Serialize for Tails {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut open: Vec<_> = self.open.iter().map(|(&way, tail)| (way, tail)).collect();
+        open.sort_unstable_by_key(|&(way, _)| way);
+        Entries { open, shared: &self.shared }.serialize(to)
+    }
+}
+
+impl TryFrom<Entries<Tail, Tail>> for Tails {
+    type Error = packed::Unsound;
+
+    fn try_from(Entries { open, shared }: Entries<Tail, Tail>) -> Result<Self, Self::Error> {
+        let is_short = |tail: &Tail| tail.bytes.len() <= TAIL;
+        let fits = open.len() <= MAX_OPEN && is_short(&shared) && open.iter().all(|(_, tail)| is_short(tail));
+        packed::sound(fits, Self { open: open.into_iter().collect(), shared })
+    }
 }
 
 impl Tails {

@@ -4,8 +4,11 @@
 //! What is found here vouches, so it is matched exactly. Recorded texts are kept as the hashes of their tokens, in order, each linked to the previous
 //! occurrence of the same token. A value is looked up by its rarest token.
 
+use serde::{Deserialize, Serialize};
+
 use super::fold::{Kind, Token, tokens};
 use super::hash::{KeyedMap, LedgerKey};
+use super::packed;
 
 /// The hash in the upper bits; in the lower six the kind, the space before it and a capital letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,15 @@ impl TokenHash {
         let capital = if token.capital { CAPITAL } else { 0 };
         let hash = key.text(DOMAIN, token.text.as_bytes());
         Self(hash & !(KIND | SPACED | CAPITAL) | token.kind as u64 | spaced | capital)
+    }
+
+    /// As it stands in a snapshot.
+    pub(super) fn word(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn from_word(word: u64) -> Self {
+        Self(word)
     }
 
     const END: Self = Self(Kind::End as u64);
@@ -62,7 +74,7 @@ const MAX_VISITS: u32 = 4096;
 
 /// Who said a text. Occurrences are linked within a class, so that what is often repeated does not stand in
 /// the way of what the user said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Class {
     /// The user or the operator.
     Spoken = 0,
@@ -80,14 +92,48 @@ struct Head {
 }
 
 /// All values of the texts that vouch for theirs.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(try_from = "Entries")]
 pub(super) struct ValueIndex {
+    #[serde(with = "packed")]
     tokens: Vec<TokenHash>,
     /// For each token the previous occurrence of the same in the same class, plus one; 0 for none.
+    #[serde(skip)]
     previous: Vec<u32>,
-    /// Where each text begins, and its source.
-    texts: Vec<(u32, u32)>,
+    /// Where each text begins, its source, and who said it.
+    texts: Vec<(u32, u32, Class)>,
+    #[serde(skip)]
     heads: KeyedMap<[Head; 3]>,
+}
+
+/// What a snapshot holds of them: the links are made anew.
+#[derive(Deserialize)]
+struct Entries {
+    #[serde(with = "packed")]
+    tokens: Vec<TokenHash>,
+    texts: Vec<(u32, u32, Class)>,
+}
+
+impl TryFrom<Entries> for ValueIndex {
+    type Error = packed::Unsound;
+
+    fn try_from(Entries { tokens, texts }: Entries) -> Result<Self, Self::Error> {
+        let mut index = Self::default();
+        index.tokens.reserve_exact(tokens.len());
+        index.previous.reserve_exact(tokens.len());
+        let mut rest = &tokens[..];
+        for (at, &(start, source, class)) in texts.iter().enumerate() {
+            let end = texts.get(at + 1).map_or(tokens.len(), |&(next, ..)| next as usize);
+            let text = end.checked_sub(start as usize).and_then(|length| rest.split_at_checked(length));
+            let Some((text, behind)) = text.filter(|_| start as usize == index.tokens.len()) else {
+                return Err(packed::Unsound);
+            };
+            index.texts.push((start, source, class));
+            text.iter().for_each(|&token| index.push(token, class));
+            rest = behind;
+        }
+        packed::sound(rest.is_empty(), index)
+    }
 }
 
 /// What may touch a value without making it a part of a longer one depends on what it is.
@@ -210,7 +256,7 @@ impl ValueIndex {
     /// Records a text of `source`.
     pub(super) fn record(&mut self, key: &LedgerKey, text: &str, source: u32, class: Class) {
         let Ok(start) = u32::try_from(self.tokens.len()) else { return };
-        self.texts.push((start, source));
+        self.texts.push((start, source, class));
         tokens(text, |token| self.push(TokenHash::new(key, &token), class));
         self.push(TokenHash::END, class);
     }
@@ -269,7 +315,7 @@ impl ValueIndex {
     }
 
     fn source_at(&self, at: usize) -> u32 {
-        let text = self.texts.partition_point(|&(start, _)| start as usize <= at);
+        let text = self.texts.partition_point(|&(start, ..)| start as usize <= at);
         text.checked_sub(1).map_or(u32::MAX, |text| self.texts[text].1)
     }
 

@@ -17,7 +17,7 @@ mod text;
 use std::fmt;
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use base::Alphabet;
 use text::Changes;
@@ -29,7 +29,7 @@ const RATIO: usize = 4;
 const SLACK: usize = 64 << 10;
 
 /// A way in which text was encoded. The words are stable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum View {
     /// RFC 4648 base64, standard or URL-safe.
