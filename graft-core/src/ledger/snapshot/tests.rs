@@ -189,6 +189,36 @@ proptest! {
     }
 }
 
+#[test]
+fn what_is_sent_in_pieces_is_joined_over_a_resumption() {
+    let said = "the minutes of the meeting are to be read by everybody before noon";
+    let secret = "nobody must hear of the figures that were left out of them on purpose";
+    for (to, crowd) in [(0, 0), (1, 300)] {
+        let ledger = empty();
+        apply(&ledger, 0, &Step::Said(true, said.to_owned()));
+        apply(&ledger, 1, &Step::Read(0, said.to_owned()));
+        apply(&ledger, 2, &Step::Read(1, secret.to_owned()));
+        // So many destinations that the last ones share a tail.
+        let (send, meta) = (send(), Metadata::new(of().run, CallId(3)));
+        for n in 0..crowd {
+            let args = BTreeMap::from([("to", format!("{n}@example.com")), ("text", String::new())]);
+            ledger.record_sent(&Call::new(&send, &meta, &args));
+        }
+        for (text, is_found) in [(said, false), (secret, true)] {
+            apply(&ledger, 4, &Step::Sent(to, text[..20].to_owned()));
+            let seen = resumed(&ledger);
+            let seen = seen.read();
+            let mut scan = seen.scan();
+            scan.add("to", Role::Destination, Leaf::Str(PEOPLE[to]));
+            scan.add("text", Role::Content, Leaf::Str(&text[20..34]));
+            let mut found = false;
+            scan.finish(&send.name, &mut |_| found = true);
+            assert_eq!(found, is_found, "{text}");
+            assert_eq!(answers(&seen, &text[20..34]), answers(&ledger.read(), &text[20..34]));
+        }
+    }
+}
+
 /// A ledger with something in each of its parts.
 fn sample() -> TaintLedger {
     let ledger = empty().with_limit(150);
