@@ -140,12 +140,12 @@ struct Opened<'a> {
 impl TaintLedger {
     /// Seals all that the ledger knows. `next` is the number of the run's next call, which is kept with it.
     ///
-    /// Take it between calls: what a call that is still out will return is not in it. About as many bytes
-    /// as the ledger has in memory, at most.
+    /// Take it between calls: what a call that is still out will return is not in it. It has at most about 3
+    /// bytes for each byte of recorded outputs, and 16 for each that the user or the operator said.
     ///
     /// Without the key nothing can be learned from the bytes but their number and the epoch. With it there
-    /// are hashes, their own key, and up to 41 letters and digits of what was sent last toward each of up
-    /// to 257 destinations; hashes of short texts can be guessed, so **they are not confidentiality**.
+    /// are hashes, their own key, and up to 41 letters and digits of what was sent last in each of up to
+    /// 257 ways; hashes of short texts can be guessed, so **they are not confidentiality**.
     ///
     /// ```
     /// use graft_core::{CallId, Provenance, RunId, SnapshotKey, SnapshotOf, Speaker, TaintLedger};

@@ -311,7 +311,7 @@ fn a_key_is_checked_and_never_shown() {
 }
 
 #[test]
-fn a_snapshot_of_a_run_of_1_mib_is_at_most_3_mib() {
+fn a_snapshot_of_1_mib_of_outputs_is_at_most_3_mib() {
     let key = LedgerKey::danger_for_replay("words");
     // Words of a skewed vocabulary, as in prose, and punctuation.
     let word = |n: u64| {
