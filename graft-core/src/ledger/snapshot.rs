@@ -140,8 +140,9 @@ struct Opened<'a> {
 impl TaintLedger {
     /// Seals all that the ledger knows. `next` is the number of the run's next call, which is kept with it.
     ///
-    /// Take it between calls: what a call that is still out will return is not in it. It has at most about 3
-    /// bytes for each byte of recorded outputs, and 16 for each that the user or the operator said.
+    /// Take it between calls: what a call that is still out will return is not in it. For each byte of
+    /// prose it has 2 to 3 bytes in outputs and some 16 in what the user or the operator said; up to 8 more
+    /// where every letter stands alone in a text that vouches.
     ///
     /// Without the key nothing can be learned from the bytes but their number and the epoch. With it there
     /// are hashes, their own key, and up to 41 letters and digits of what was sent last in each of up to
