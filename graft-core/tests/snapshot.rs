@@ -78,6 +78,6 @@ fn the_golden_snapshot_opens_and_answers() {
     let mut scan = seen.scan();
     scan.add("text", Role::Content, graft_core::Leaf::Str(&format!("{SECRET}: 4711")));
     let mut carried = Vec::new();
-    scan.finish(&Name::from_static("send"), &mut |carry| carried.push(carry.what));
+    assert!(scan.finish(&Name::from_static("send"), &mut |carry| carried.push(carry.what)));
     assert_eq!(carried, [graft_core::Carried::Secret, graft_core::Carried::Credential]);
 }

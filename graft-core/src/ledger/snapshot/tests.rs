@@ -98,7 +98,7 @@ fn answers(seen: &Seen<'_>, text: &str) -> impl PartialEq + std::fmt::Debug + us
         let mut scan = seen.scan();
         scan.add("to", Role::Destination, Leaf::Str(to));
         scan.add("text", Role::Content, Leaf::Str(text));
-        scan.finish(&send().name, &mut |carry| carried.push(carry));
+        assert!(scan.finish(&send().name, &mut |carry| carried.push(carry)));
     }
     let tiers = [Sensitivity::Public, Sensitivity::Internal, Sensitivity::Secret].map(|tier| seen.tier(tier));
     (values, said, sent, carried, tiers, seen.untrusted(), seen.secrets(), seen.secret_overflow())
@@ -212,7 +212,7 @@ fn what_is_sent_in_pieces_is_joined_over_a_resumption() {
             scan.add("to", Role::Destination, Leaf::Str(PEOPLE[to]));
             scan.add("text", Role::Content, Leaf::Str(&text[20..34]));
             let mut found = false;
-            scan.finish(&send.name, &mut |_| found = true);
+            assert!(scan.finish(&send.name, &mut |_| found = true));
             assert_eq!(found, is_found, "{text}");
             assert_eq!(answers(&seen, &text[20..34]), answers(&ledger.read(), &text[20..34]));
         }
