@@ -151,7 +151,7 @@ fn leaves_carry_serde_names_and_variants() {
     });
     assert_eq!(
         seen,
-        ["$['value'] Struct", "$['value']['a'] Bool(true)", "$['value']['b'] Empty", "$['next'] Empty"]
+        ["$['value'] Struct", "$['value']['a'] Bool(true)", "$['value']['b'] EmptyList", "$['next'] Empty"]
     );
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let scalars =
