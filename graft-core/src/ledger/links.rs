@@ -84,16 +84,43 @@ pub fn links(text: &str, mut found: impl FnMut(Range<usize>)) {
 
 /// Where a link begins, at `from` or later; not in the middle of a word or an address.
 fn next_link(text: &str, from: usize) -> Option<usize> {
-    const STARTS: [&[u8]; 3] = [b"http://", b"https://", b"www."];
     let bytes = text.as_bytes();
-    let begins = |at: usize| {
-        STARTS.iter().any(|s| bytes[at..].get(..s.len()).is_some_and(|b| b.eq_ignore_ascii_case(s)))
+    let ends_with = |at: usize, start: &[u8]| {
+        let found = at.checked_sub(start.len()).filter(|&found| found >= from)?;
+        bytes[found..at].eq_ignore_ascii_case(start).then_some(found)
     };
-    (from..bytes.len()).find(|&at| {
-        matches!(bytes[at], b'h' | b'H' | b'w' | b'W')
-            && begins(at)
-            && !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_@.-".contains(c))
-    })
+    let mut at = from;
+    while let Some(mark) = next_mark(bytes, at) {
+        let start = match bytes[mark] {
+            b':' if bytes[mark..].starts_with(b"://") => {
+                ends_with(mark, b"https").or_else(|| ends_with(mark, b"http"))
+            }
+            b'.' => ends_with(mark, b"www"),
+            _ => None,
+        };
+        let stands_alone =
+            |&at: &usize| !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_@.-".contains(c));
+        if let Some(start) = start.filter(stands_alone) {
+            return Some(start);
+        }
+        at = mark + 1;
+    }
+    None
+}
+
+/// The next colon or dot: every link has one near its beginning, and text has few.
+fn next_mark(bytes: &[u8], from: usize) -> Option<usize> {
+    const STEP: usize = 32;
+    let is_mark = |byte: &u8| matches!(byte, b':' | b'.');
+    let mut at = from;
+    for chunk in bytes[from..].chunks(STEP) {
+        // Without a branch for each byte, so that it is done for all of them at once.
+        if chunk.iter().fold(false, |any, byte| any | is_mark(byte)) {
+            return chunk.iter().position(is_mark).map(|within| at + within);
+        }
+        at += chunk.len();
+    }
+    None
 }
 
 #[cfg(test)]
@@ -146,5 +173,7 @@ mod tests {
         );
         assert_eq!(all("é<http://c.example>é"), ["http://c.example"]);
         assert_eq!(all("xhttp://no www_ me@www.no"), Vec::<&str>::new());
+        let far = format!("{}.: www {}HTTPS://a.example/b:c", "x".repeat(70), "é".repeat(40) + " ");
+        assert_eq!(all(&far), ["HTTPS://a.example/b:c"]);
     }
 }
