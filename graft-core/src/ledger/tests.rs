@@ -369,12 +369,13 @@ fn bytes_are_text_in_either_order() {
 fn what_is_too_much_to_decode_is_said_to_be() {
     let ledger = secret_ledger();
     let seen = ledger.read();
+    let bomb = "%41\\u0042&#67;=44 ".repeat(1 << 15);
     let mut scan = seen.scan();
-    scan.add("text", Role::Content, Leaf::Str(&"A".repeat(1 << 20)));
+    scan.add("text", Role::Content, Leaf::Str(&bomb));
     assert!(!scan.finish(&Name::from_static("send"), &mut |_| {}));
     drop(seen);
     // Of what was recorded it makes the rest a doubt.
-    ledger.record_output(CallId(7), &tool("page"), &"A".repeat(1 << 19), &Label::default());
+    ledger.record_output(CallId(7), &tool("page"), &bomb, &Label::default());
     assert!(matches!(ledger.read().provenance("eve@evil.example"), Provenance::Overflow(_)));
 }
 

@@ -11,7 +11,7 @@ pub(super) const MIN_RUN: usize = 16;
 /// How to read the digits of one base.
 pub(super) struct Alphabet {
     pub(super) view: View,
-    bits: usize,
+    pub(super) bits: usize,
     values: [u8; 256],
 }
 
@@ -78,9 +78,23 @@ impl Alphabet {
     pub(super) fn pack(&self, bytes: &[u8], at: usize, packed: &mut Vec<u8>) -> Run {
         packed.clear();
         let mut run = Run { end: at, seen: at, digits: 0 };
-        let (mut word, mut held) = (0_u32, 0);
-        let mut since_separator = 0;
+        let (mut word, mut held) = (0_u64, 0);
+        let (mut since_separator, mut retry) = (0, 0);
         while let Some(&byte) = bytes.get(run.seen) {
+            if run.seen >= retry {
+                if let Some(eight) = self.eight(&bytes[run.seen..]) {
+                    word = word << (8 * self.bits) | eight;
+                    held += 8 * self.bits;
+                    packed.extend_from_slice(&(word << (64 - held)).to_be_bytes()[..held / 8]);
+                    held %= 8;
+                    run.seen += 8;
+                    run.digits += 8;
+                    run.end = run.seen;
+                    since_separator += 8;
+                    continue;
+                }
+                retry = run.seen + 8;
+            }
             match self.values[usize::from(byte)] {
                 BREAK => {
                     let blanks = bytes[run.seen..].iter().take_while(|b| b" \t\r\n".contains(b)).count();
@@ -97,7 +111,7 @@ impl Alphabet {
                     since_separator = 0;
                 }
                 value => {
-                    word = word << self.bits | u32::from(value);
+                    word = word << self.bits | u64::from(value);
                     held += self.bits;
                     if held >= 8 {
                         held -= 8;
@@ -114,6 +128,15 @@ impl Alphabet {
             packed.push((word << (8 - held)) as u8);
         }
         run
+    }
+
+    /// Eight digits at the start of `bytes`, which no prefix follows.
+    fn eight(&self, bytes: &[u8]) -> Option<u64> {
+        let values = bytes.first_chunk::<8>()?.map(|byte| self.values[usize::from(byte)]);
+        let all_digits = values.iter().fold(0, |all, value| all | value) < BREAK;
+        let is_prefix = self.bits == 4 && bytes.get(8).is_some_and(|b| b.eq_ignore_ascii_case(&b'x'));
+        let word = values.iter().fold(0_u64, |word, value| word << self.bits | u64::from(*value));
+        (all_digits && !is_prefix).then_some(word)
     }
 
     /// The bits within a byte at which a digit can begin.

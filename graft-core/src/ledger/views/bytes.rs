@@ -17,8 +17,19 @@ fn says_something(text: &str) -> bool {
 
 /// Whether a text is plainly what it is, and not UTF-16 whose bytes happen to be valid.
 pub(super) fn is_plain(text: &str) -> bool {
-    let is_control = |b: u8| b.is_ascii_control() && !b"\t\r\n".contains(&b);
     text.len() > 2 * MARGIN && !text.bytes().any(is_control)
+}
+
+fn is_control(byte: u8) -> bool {
+    byte.is_ascii_control() && !b"\t\r\n".contains(&byte)
+}
+
+/// Whether bytes are UTF-8 without controls, but for characters that are cut off at their ends. Read as UTF-16,
+/// any text would be one, of Han mostly; what is UTF-16 has zeros at least where it has blanks.
+pub(super) fn is_text(raw: &[u8]) -> bool {
+    let cut = raw.iter().take(3).take_while(|b| **b & 0xc0 == 0x80).count();
+    let is_utf8 = str::from_utf8(&raw[cut..]).map_or_else(|error| error.error_len().is_none(), |_| true);
+    is_utf8 && !raw.iter().any(|b| is_control(*b))
 }
 
 /// Calls `found` with each maximal run of valid UTF-8 of at least [`MIN_TEXT`] bytes that says something.
@@ -80,20 +91,22 @@ pub(super) fn families(c: char) -> u8 {
     }
 }
 
+const ALL: u8 = ALPHABETIC | HAN | HANGUL;
+
 /// The families that a character may have by the high byte of its first unit.
 static HIGH_BYTE: [u8; 256] = {
     let mut table = [0; 256];
     let mut high = 0;
     while high < 256 {
         table[high] = match high as u8 {
-            0x00..=0x04 | 0x20..=0x27 => ALPHABETIC | HAN | HANGUL,
+            0x00..=0x04 | 0x20..=0x27 => ALL,
             0x11 => ALPHABETIC | HANGUL,
             0x05..=0x2f | 0xa0..=0xab => ALPHABETIC,
             0x30 | 0x31 => HAN | HANGUL,
             0x32..=0x9f => HAN,
             0xac..=0xd7 => HANGUL,
             0xe0..=0xf8 => 0,
-            _ => ALPHABETIC | HAN | HANGUL,
+            _ => ALL,
         };
         high += 1;
     }
@@ -102,62 +115,49 @@ static HIGH_BYTE: [u8; 256] = {
 
 /// Calls `found` with each run of UTF-16 of one family, of either byte order and at either alignment.
 pub(super) fn utf16(raw: &[u8], text: &mut String, mut found: impl FnMut(Range<usize>, &str)) {
-    const CHUNK: usize = 64;
-    /// Bytes from the first high byte of a run to the last that has to be there.
-    const SPAN: usize = 2 * (MIN_UNITS - 1);
-    if raw.len() < 2 * MIN_UNITS {
-        return;
-    }
-    let mut cursors = [[0_usize; 3]; 4];
-    for base in (0..raw.len()).step_by(CHUNK) {
-        let mut run = [0; CHUNK + SPAN];
-        let run = &mut run[..(raw.len() - base).min(CHUNK + SPAN)];
-        for (family, byte) in run.iter_mut().zip(&raw[base..]) {
-            *family = HIGH_BYTE[usize::from(*byte)];
-        }
-        // Each step doubles the units in a row whose families agree: two, four, eight.
-        for step in [2, 4, 8] {
-            for n in 0..run.len().saturating_sub(step) {
-                run[n] &= run[n + step];
-            }
-        }
-        for (n, families) in run
-            .iter()
-            .take(CHUNK.min(run.len().saturating_sub(SPAN)))
-            .enumerate()
-            .filter(|(_, families)| **families != 0)
-        {
-            let high = base + n;
-            for (big, start) in [(true, Some(high)), (false, high.checked_sub(1))] {
-                let Some(start) = start else { continue };
-                let cursors = &mut cursors[start % 2 * 2 + usize::from(big)];
-                if cursors.iter().all(|cursor| *cursor > start) {
-                    continue;
-                }
-                let first = units(&raw[start..], big).next().map_or(0, |c| self::families(c) & families);
-                for (family, cursor) in [ALPHABETIC, HAN, HANGUL].into_iter().zip(cursors) {
-                    if first & family != 0 && *cursor <= start {
-                        text.clear();
-                        text.extend(
-                            units(&raw[start..], big).take_while(|c| self::families(*c) & family != 0),
-                        );
-                        *cursor = start + 2 * text.chars().map(char::len_utf16).sum::<usize>();
-                        let long = *cursor - start >= 2 * MIN_UNITS;
-                        if long && says_something(text) && has_own(text, family) {
-                            found(start..*cursor, text);
-                        }
-                    }
+    for (offset, big) in [(0, true), (0, false), (1, true), (1, false)] {
+        let units = raw.get(offset..).unwrap_or_default().as_chunks().0;
+        let Some(first) = next_run(units, 0, big, ALL) else { continue };
+        for family in [ALPHABETIC, HAN, HANGUL] {
+            let mut at = first;
+            while let Some(start) = next_run(units, at, big, family) {
+                text.clear();
+                text.extend(chars(&units[start..], big).take_while(|c| families(*c) & family != 0));
+                let len = text.chars().map(char::len_utf16).sum::<usize>();
+                at = start + len.max(1);
+                let range = offset + 2 * start..offset + 2 * (start + len);
+                let is_own = len >= MIN_UNITS && says_something(text) && has_own(text, family);
+                if is_own && !is_text(&raw[range.clone()]) {
+                    found(range, text);
                 }
             }
         }
     }
 }
 
-/// The characters that UTF-16 at the start of `raw` gives, up to a unit that is none.
-fn units(raw: &[u8], big: bool) -> impl Iterator<Item = char> {
-    let pairs = raw.as_chunks::<2>().0.iter();
+/// Where [`MIN_UNITS`] units begin, from `at` on, that may be of one of `families`.
+fn next_run(units: &[[u8; 2]], mut at: usize, big: bool, families: u8) -> Option<usize> {
+    while let Some(window) = units.get(at..at + MIN_UNITS) {
+        let mut left = families;
+        // From its end: what does not fit there rules out all that begins before.
+        let misfit = window.iter().rposition(|unit| {
+            let (high, low) = if big { (unit[0], unit[1]) } else { (unit[1], unit[0]) };
+            left &= if high == 0 && is_control(low) { 0 } else { HIGH_BYTE[usize::from(high)] };
+            left == 0
+        });
+        match misfit {
+            Some(misfit) => at += misfit + 1,
+            None => return Some(at),
+        }
+    }
+    None
+}
+
+/// The characters that units give, up to one that is none.
+fn chars(units: &[[u8; 2]], big: bool) -> impl Iterator<Item = char> {
+    let units = units.iter();
     let units =
-        pairs.map(move |pair| if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) });
+        units.map(move |unit| if big { u16::from_be_bytes(*unit) } else { u16::from_le_bytes(*unit) });
     char::decode_utf16(units).map_while(Result::ok)
 }
 

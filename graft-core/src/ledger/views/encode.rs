@@ -91,6 +91,11 @@ pub fn text(draw: &mut Draw, letters: usize) -> String {
     text
 }
 
+/// What of a text is compared with what was recorded.
+pub fn folded(text: &str) -> Vec<u8> {
+    crate::ledger::fold::span_fold(text)
+}
+
 /// A random chain of up to `depth` views, innermost first, for [`compose`].
 pub fn chain(draw: &mut Draw, depth: usize) -> Vec<View> {
     let views = &View::ALL[..8];

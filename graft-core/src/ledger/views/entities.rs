@@ -8,12 +8,33 @@ pub(super) const LONGEST: usize = 16;
 /// Without the mark, browsers know the names of Latin-1 alone.
 pub(super) fn named(letters: &[u8], ended: bool) -> Option<(char, usize)> {
     let whole = if ended { find(letters) } else { None };
-    let open = || (2..=letters.len().min(6)).rev().find_map(|len| find(&letters[..len]).filter(is_legacy));
+    let open =
+        || of_first(letters).iter().rev().find(|entry| letters.starts_with(entry.0) && is_legacy(entry));
     let entry = whole.or_else(open)?;
     Some((char::from_u32(entry.1)?, entry.0.len()))
 }
 
-fn is_legacy(entry: &&(&[u8], u32)) -> bool {
+/// The names that begin with the same letter. Of those that `letters` begin with, the longest comes last.
+fn of_first(letters: &[u8]) -> &'static [(&'static [u8], u32)] {
+    let first = letters.first().map_or(0, |b| usize::from(*b).min(127));
+    &NAMES[usize::from(STARTS[first])..usize::from(STARTS[first + 1])]
+}
+
+/// For each byte of ASCII, how many names begin with a lower one.
+static STARTS: [u16; 129] = {
+    let mut starts = [0; 129];
+    let (mut byte, mut name) = (0, 0);
+    while byte < starts.len() {
+        while name < NAMES.len() && (NAMES[name].0[0] as usize) < byte {
+            name += 1;
+        }
+        starts[byte] = name as u16;
+        byte += 1;
+    }
+    starts
+};
+
+fn is_legacy(entry: &(&[u8], u32)) -> bool {
     matches!(entry.1, 0xa0..=0xff) || matches!(entry.0, b"amp" | b"lt" | b"gt" | b"quot")
 }
 

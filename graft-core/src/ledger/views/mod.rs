@@ -5,6 +5,7 @@
 //! valid text, which ordinary words taken for base64 do not give.
 
 mod base;
+mod budget;
 mod bytes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod encode;
@@ -20,13 +21,11 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use base::Alphabet;
+pub(super) use budget::Budget;
 use text::Changes;
 
 /// The most views that are taken off one text.
 pub(super) const MAX_DEPTH: usize = 4;
-/// Decoded bytes that a judgement may have for each byte of its arguments, and beside that.
-const RATIO: usize = 4;
-const SLACK: usize = 64 << 10;
 
 /// A way in which text was encoded. The words are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -92,37 +91,6 @@ impl fmt::Display for View {
     }
 }
 
-/// What one judgement may still decode, and the buffers it decodes into.
-#[derive(Debug)]
-pub(super) struct Budget {
-    left: usize,
-    complete: bool,
-    /// Bytes that any pass has looked at: what the tests of linear time count.
-    scanned: usize,
-    frames: Vec<Frame>,
-}
-
-impl Budget {
-    /// A budget for arguments of `len` bytes in all: four times as many decoded bytes, and 64 KiB.
-    pub(super) fn for_input(len: usize) -> Self {
-        let left = len.saturating_mul(RATIO).saturating_add(SLACK);
-        Self { left, complete: true, scanned: 0, frames: Vec::new() }
-    }
-
-    /// Whether everything was decoded. If not, what was not seen counts as carrying.
-    pub(super) fn complete(&self) -> bool {
-        self.complete
-    }
-
-    fn spend(&mut self, bytes: usize) -> bool {
-        match self.left.checked_sub(bytes) {
-            Some(left) if self.complete => self.left = left,
-            _ => self.complete = false,
-        }
-        self.complete
-    }
-}
-
 /// A decoded text.
 pub(super) struct Decoded<'a> {
     /// The text.
@@ -173,6 +141,7 @@ fn with_frames(
     emit: &mut dyn FnMut(Decoded<'_>),
     work: impl FnOnce(&mut Walk<'_>, &mut [Frame]),
 ) {
+    budget.next_text();
     let mut frames = std::mem::take(&mut budget.frames);
     frames.resize_with(MAX_DEPTH + 1, Frame::default);
     let mut walk = Walk { budget, emit, chain: [View::Base64; MAX_DEPTH], steps: 0, range: 0..0 };
@@ -253,8 +222,14 @@ impl Walk<'_> {
         let (mut start, mut last) = (0, None);
         while let Some(change) = changes.next() {
             let at = change.range.start;
-            let floor = last.map_or(0, |last| last + text::reach_right(&bytes[last..at]));
-            let left = at - text::reach_left(&bytes[floor..at]);
+            // What is as short as two margins lies within them.
+            let near = last.is_some_and(|last| at - last <= 2 * text::MARGIN);
+            let (floor, left) = if near || bytes.len() <= text::WHOLE {
+                (at, last.unwrap_or(0))
+            } else {
+                let floor = last.map_or(0, |last| last + text::reach_right(&bytes[last..at]));
+                (floor, at - text::reach_left(&bytes[floor..at]))
+            };
             match last {
                 Some(last) if left <= floor => frame.raw.extend_from_slice(&bytes[last..at]),
                 _ => {
@@ -271,12 +246,13 @@ impl Walk<'_> {
             frame.raw.extend_from_slice(change.with());
             frame.marks.push(frame.raw.len() - usize::from(!change.with().is_empty()));
             last = Some(change.range.end);
-            if !self.budget.complete {
+            if !self.budget.complete() {
                 return;
             }
         }
         if let Some(last) = last {
-            let end = last + text::reach_right(&bytes[last..]);
+            let short = bytes.len() <= text::WHOLE;
+            let end = if short { bytes.len() } else { last + text::reach_right(&bytes[last..]) };
             frame.raw.extend_from_slice(&bytes[last..end]);
             self.region(view, start..end, dirty, frame, deeper);
         }
@@ -342,7 +318,7 @@ impl Walk<'_> {
 
     fn utf16(&mut self, raw: &[u8], within: Range<usize>, wide: &mut String, deeper: &mut [Frame]) {
         let Some((_, deeper)) = deeper.split_first_mut() else { return };
-        if within.is_empty() {
+        if within.is_empty() || bytes::is_text(&raw[within.clone()]) {
             return;
         }
         self.budget.scanned += within.len();
@@ -368,16 +344,23 @@ impl Walk<'_> {
         }
     }
 
+    /// Hands on a text, once however many ways lead to it: views that replace different signs give the same
+    /// text in every order.
     fn found(&mut self, text: &str, dirty: Range<usize>, deeper: &mut [Frame]) {
-        if self.budget.spend(text.len()) {
-            (self.emit)(Decoded { text, chain: &self.chain[..self.steps], range: self.range.clone() });
-            self.text(text, dirty, deeper);
+        self.budget.scanned += text.len();
+        let (open, new) = self.budget.enter(text, deeper.len(), &self.range);
+        if !open || !self.budget.spend(text.len()) {
+            return;
         }
+        if new {
+            (self.emit)(Decoded { text, chain: &self.chain[..self.steps], range: self.range.clone() });
+        }
+        self.text(text, dirty, deeper);
     }
 
     /// Does `work` with one view more taken off, which stood at `range` if it is the outermost.
     fn step(&mut self, view: View, range: Range<usize>, work: impl FnOnce(&mut Self)) {
-        if !self.budget.complete {
+        if !self.budget.complete() {
             return;
         }
         if self.steps == 0 {

@@ -28,19 +28,35 @@ static CLASS: [u8; 256] = {
 
 /// Where the first sign of each view that replaces stands.
 #[derive(Default)]
-pub(super) struct Triggers([Option<usize>; 4]);
+pub(super) struct Triggers {
+    first: [Option<usize>; 4],
+    /// A quotation mark after a backslash.
+    quote: Option<usize>,
+}
 
 impl Triggers {
     const VIEWS: [View; 4] = [View::Percent, View::Escape, View::Html, View::QuotedPrintable];
 
-    pub(super) fn found(&self) -> impl Iterator<Item = (View, usize)> {
-        Self::VIEWS.into_iter().zip(self.0).filter_map(|(view, at)| at.map(|at| (view, at)))
+    /// Quotation marks alone are no reason to undo escapes: their backslash is dropped in folding. It only
+    /// matters among bytes that another view gives.
+    pub(super) fn found(mut self) -> impl Iterator<Item = (View, usize)> {
+        if let Some(quote) = self.quote
+            && self.first != [None; 4]
+        {
+            let escape = &mut self.first[1];
+            *escape = Some(escape.map_or(quote, |at| at.min(quote)));
+        }
+        Self::VIEWS.into_iter().zip(self.first).filter_map(|(view, at)| at.map(|at| (view, at)))
     }
 
     /// Notes the sign at `at`, if what follows it fits.
     fn note(&mut self, bytes: &[u8], at: usize) {
         let next = |n: usize| bytes.get(at + n).copied().unwrap_or(b'.');
         let hex = next(1).is_ascii_hexdigit() && next(2).is_ascii_hexdigit();
+        if bytes[at] == b'\\' && matches!(next(1), b'"' | b'\'') {
+            self.quote.get_or_insert(at);
+            return;
+        }
         let (slot, fits) = match bytes[at] {
             b'%' => (0, hex || next(1) == b'u'),
             b'\\' => (1, b"uUxnrtbfv/\\".contains(&next(1))),
@@ -50,7 +66,7 @@ impl Triggers {
             _ => return,
         };
         if fits {
-            self.0[slot].get_or_insert(at);
+            self.first[slot].get_or_insert(at);
         }
     }
 }
@@ -79,68 +95,74 @@ pub(super) fn scan(bytes: &[u8], mut run: impl FnMut(&'static Alphabet, usize) -
             let signs = (word >> TRIGGER & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56;
             marks |= signs << (8 * n);
         }
-        for (kind, alphabet) in ALPHABETS.iter().enumerate() {
-            // Base32 stands in what was seen as base64, whose alphabet is larger.
-            let within = !matches!(kind, 1 | 2) || cursors[0] + MIN_RUN > base;
-            if full >> kind & 1 != 0 && within {
-                let around = base.saturating_sub(MIN_RUN)..bytes.len().min(base + CHUNK + MIN_RUN);
-                runs(bytes, around, 1 << kind, &mut cursors[kind], |at| run(alphabet, at));
-            }
-        }
+        let from = base.saturating_sub(MIN_RUN);
         while marks != 0 {
             let at = base + marks.trailing_zeros() as usize;
             marks &= marks - 1;
-            if bytes[at] == b'\n' {
-                narrow(bytes, at, &mut cursors, &mut run);
-            } else {
+            if bytes[at] != b'\n' {
                 triggers.note(bytes, at);
+            } else if bytes.get(at + 1).is_some_and(is_blank) {
+                // First what begins before, so that no run is entered in its middle.
+                runs(bytes, from..at, full, &mut cursors, &mut run);
+                narrow(bytes, at, &mut cursors, &mut run);
             }
         }
+        runs(bytes, from..base + CHUNK, full, &mut cursors, &mut run);
     }
     triggers
 }
 
-/// Calls `run` where [`MIN_RUN`] bytes of the class `kind` begin within `around`.
+/// Calls `run` where [`MIN_RUN`] bytes of one of the classes of `full` begin within `starts`.
 fn runs(
     bytes: &[u8],
-    around: Range<usize>,
-    kind: u8,
-    cursor: &mut usize,
-    mut run: impl FnMut(usize) -> usize,
+    starts: Range<usize>,
+    full: u8,
+    cursors: &mut [usize; ALPHABETS.len()],
+    run: &mut impl FnMut(&'static Alphabet, usize) -> usize,
 ) {
-    let mut start = around.start.max(*cursor);
-    while start + MIN_RUN <= around.end {
-        let window = &bytes[start..start + MIN_RUN];
-        // From its end: what is no member there rules out all that begins before.
-        match window.iter().rposition(|b| CLASS[usize::from(*b)] & kind == 0) {
-            Some(at) => start += at + 1,
-            None => {
-                *cursor = run(start).max(start + 1);
-                start = *cursor;
+    for (kind, alphabet) in ALPHABETS.iter().enumerate() {
+        // Base32 stands in what was seen as base64, whose alphabet is larger.
+        let within = !matches!(kind, 1 | 2) || cursors[0] > starts.start;
+        let mut start = starts.start.max(cursors[kind]);
+        while full >> kind & 1 != 0 && within && start < starts.end {
+            let Some(window) = bytes.get(start..start + MIN_RUN) else { break };
+            // From its end: what is no member there rules out all that begins before.
+            match window.iter().rposition(|b| CLASS[usize::from(*b)] >> kind & 1 == 0) {
+                Some(at) => start += at + 1,
+                None => {
+                    start = run(alphabet, start).max(start + 1);
+                    cursors[kind] = start;
+                }
             }
         }
     }
 }
 
-/// Looks for a run in short indented lines, of which `at` ends the first.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// Looks for a run in short indented lines, of which `at` ends the first. Hexadecimal digits need none of this,
+/// because blanks may stand in a run of them.
 fn narrow(
     bytes: &[u8],
     at: usize,
-    cursors: &mut [usize],
+    cursors: &mut [usize; ALPHABETS.len()],
     run: &mut impl FnMut(&'static Alphabet, usize) -> usize,
 ) {
-    let is_blank = |b: &u8| matches!(b, b' ' | b'\t');
-    if !bytes.get(at + 1).is_some_and(is_blank) {
-        return;
-    }
     let indent = bytes[at + 1..].iter().take_while(|b| is_blank(b)).count();
-    let Some(&after) = bytes.get(at + 1 + indent) else { return };
+    let next = &bytes[at + 1 + indent..];
     let line = bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]);
-    for (alphabet, cursor) in ALPHABETS.iter().zip(cursors) {
-        if alphabet.is_digit(after) && *cursor <= at {
-            let digits = line[(*cursor).min(line.len())..].iter().rev();
-            let start = line.len() - digits.take_while(|b| alphabet.is_digit(**b)).count();
-            *cursor = run(alphabet, start).max(at + 1);
+    for (alphabet, cursor) in ALPHABETS.iter().zip(cursors).filter(|(alphabet, _)| alphabet.bits > 4) {
+        if !next.first().is_some_and(|b| alphabet.is_digit(*b)) || *cursor > at {
+            continue;
+        }
+        let digits = line[(*cursor).min(line.len())..].iter().rev();
+        let before = digits.take_while(|b| alphabet.is_digit(**b)).count();
+        let after = next.iter().take_while(|b| alphabet.is_digit(**b)).take(MIN_RUN).count();
+        let goes_on = next.get(after).is_some_and(|b| matches!(b, b'\r' | b'\n'));
+        if before > 0 && (before + after >= MIN_RUN || goes_on) {
+            *cursor = run(alphabet, line.len() - before).max(at + 1);
         }
     }
 }

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 
+use super::budget::{RATIO, SLACK};
 use super::encode::{self, Draw, Payload};
 use super::*;
 use crate::ledger::SPAN_CONTENT;
@@ -60,6 +61,15 @@ fn a_text_is_found_under_each_view() {
         for seed in 0..150 {
             check(&[view], seed).unwrap_or_else(|e| unreachable!("{e}"));
         }
+    }
+}
+
+#[test]
+fn what_was_missed_once_is_found() {
+    // A mark's backslash among UTF-16; words in wrapped base32 and base64; short lines before a longer run.
+    for seed in [1_000_690, 1_005_652, 1_009_582, 1_035_749, 20_258_895, 20_906_181, 21_371_356] {
+        let views = encode::chain(&mut Draw::new(seed), MAX_DEPTH);
+        check(&views, seed).unwrap_or_else(|e| unreachable!("{e}"));
     }
 }
 
@@ -163,7 +173,7 @@ fn a_bomb_ends_incomplete() {
     }
     let signs = "%41\\u0041&#65;=41 ".repeat(50_000);
     let escaped = "\\x41%41".repeat(50_000) + &"&amp;&#37;".repeat(50_000);
-    for bomb in [&signs, &"aaaa".repeat(100_000), &(signs.clone() + &escaped)] {
+    for bomb in [&signs, &(signs.clone() + &escaped)] {
         assert!(!work(bomb).1);
     }
     assert!(work(&"the quick brown fox ".repeat(50_000)).1);
@@ -190,6 +200,30 @@ fn evidence_says_which_views_and_where() {
     });
     let plain = ("pay the whole sum".to_owned(), vec![View::Base64, View::Percent], 4..38);
     assert!(found.contains(&plain), "{found:?}");
+}
+
+#[test]
+fn the_same_text_is_found_in_each_place() {
+    let one = "JTcwYXklMjB0aGUlMjB3aG9sZSUyMHN1bQ==";
+    let text = format!("{one} and then {one}");
+    let mut budget = Budget::for_input(text.len());
+    for _ in 0..2 {
+        let mut places = HashSet::new();
+        decode(&text, MAX_DEPTH, false, &mut budget, &mut |decoded| {
+            if decoded.text == "pay the whole sum" {
+                places.insert(decoded.range);
+            }
+        });
+        assert_eq!(places, HashSet::from([0..34, 46..80]));
+    }
+}
+
+#[test]
+fn what_several_ways_lead_to_is_found_once() {
+    let text = "pay &#97; whole %73um t\\u006f =75s";
+    let (texts, _) = decoded(&Payload::Text(text.to_owned()), MAX_DEPTH, false);
+    assert_eq!(texts.iter().filter(|(text, _)| text == "pay a whole sum to us").count(), 1, "{texts:?}");
+    assert_eq!(texts.len(), 15, "{texts:?}");
 }
 
 #[test]

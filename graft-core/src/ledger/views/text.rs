@@ -3,15 +3,15 @@
 use std::ops::Range;
 
 use super::View;
+use super::base::MIN_RUN;
 use super::entities;
 
-/// Letters and digits of ordinary words that are kept on each side of a change.
-const MARGIN: usize = 128;
-/// A word of so many bytes may be encoded itself, and does not count towards [`MARGIN`]; nor does one with a
-/// digit or a sign of a view in it.
-const LONG_WORD: usize = 24;
+/// A text of so many bytes is kept whole around a change.
+pub(super) const WHOLE: usize = 2 << 10;
+/// Letters of ordinary words that are kept on each side of a change in a longer text.
+pub(super) const MARGIN: usize = 128;
 /// The most bytes that are kept on each side.
-const REACH: usize = 4096;
+const REACH: usize = 16 << 10;
 
 /// How many bytes from the start of `bytes` on belong to what stands before them.
 pub(super) fn reach_right(bytes: &[u8]) -> usize {
@@ -23,27 +23,68 @@ pub(super) fn reach_left(bytes: &[u8]) -> usize {
     reach(bytes.iter().rev().take(REACH))
 }
 
+/// Up to [`MARGIN`] letters of words that cannot be encoded themselves. A line break with blanks around it ends
+/// no word, since it may stand among digits of base64 and base32; what has digits or signs, or no letter but
+/// hexadecimal ones, is none.
 fn reach<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
-    let (mut reached, mut plain, mut word, mut encoded) = (0, 0, 0, false);
+    let (mut reached, mut plain, mut word) = (0, 0, 0);
+    let (mut suspect, mut is_plain, mut blank, mut broken) = (false, false, false, false);
     for &byte in bytes {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'-' | b'_' => word += 1,
-            b'0'..=b'9' | b'+' | b'%' | b'\\' | b'&' | b'#' | b';' | b'=' => encoded = true,
+        let kind = KIND[usize::from(byte)];
+        match kind {
+            Kind::Blank => blank = true,
+            Kind::Break => broken = true,
             _ => {
-                if word < LONG_WORD && !encoded {
-                    plain += word;
+                if matches!(kind, Kind::Other) || blank && !broken {
+                    if is_plain && !suspect && word < MIN_RUN {
+                        plain += word;
+                    }
+                    if plain >= MARGIN {
+                        break;
+                    }
+                    (word, suspect, is_plain) = (0, false, false);
                 }
-                (word, encoded) = (0, false);
-                plain += usize::from(!byte.is_ascii());
-                if plain >= MARGIN {
-                    break;
+                (blank, broken) = (false, false);
+                match kind {
+                    Kind::Sign => suspect = true,
+                    Kind::Other => plain += usize::from(!byte.is_ascii()),
+                    _ => word += 1,
                 }
+                is_plain |= matches!(kind, Kind::Letter);
             }
         }
         reached += 1;
     }
     reached
 }
+
+/// What a byte says about whether the word that it is in may be encoded.
+#[derive(Clone, Copy)]
+enum Kind {
+    Letter,
+    HexLetter,
+    Blank,
+    Break,
+    Sign,
+    Other,
+}
+
+static KIND: [Kind; 256] = {
+    let mut table = [Kind::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            b'a'..=b'f' | b'A'..=b'F' => Kind::HexLetter,
+            b'g'..=b'z' | b'G'..=b'Z' | b'/' | b'-' | b'_' => Kind::Letter,
+            b' ' | b'\t' => Kind::Blank,
+            b'\r' | b'\n' => Kind::Break,
+            b'0'..=b'9' | b'+' | b'%' | b'\\' | b'&' | b'#' | b';' | b'=' => Kind::Sign,
+            _ => Kind::Other,
+        };
+        byte += 1;
+    }
+    table
+};
 
 /// A part of a text and the few bytes that it stands for.
 pub(super) struct Change {
@@ -101,14 +142,14 @@ impl<'a> Changes<'a> {
 
     pub(super) fn next(&mut self) -> Option<Change> {
         let (bytes, view) = (self.bytes, self.view);
-        let is_sign = |b: &u8| match view {
-            View::Percent => *b == b'%',
-            View::Escape => *b == b'\\',
-            View::Html => matches!(*b, b'&' | b'<'),
-            _ => *b == b'=',
+        let signs = match view {
+            View::Percent => [b'%'; 2],
+            View::Escape => [b'\\'; 2],
+            View::Html => [b'&', b'<'],
+            _ => [b'='; 2],
         };
-        while let Some(skip) = bytes[self.at..].iter().position(is_sign) {
-            self.at += skip;
+        while let Some(at) = next_of(signs, bytes, self.at) {
+            self.at = at;
             let change = match view {
                 View::Percent => percent(bytes, self.at),
                 View::Escape => escape(bytes, self.at),
@@ -145,6 +186,16 @@ impl<'a> Changes<'a> {
         }
         Some(Change::nothing(self.at..self.at + 1 + len))
     }
+}
+
+/// The next of two bytes from `at` on.
+fn next_of(signs: [u8; 2], bytes: &[u8], at: usize) -> Option<usize> {
+    let is_sign = |byte: &u8| *byte == signs[0] || *byte == signs[1];
+    let chunks = bytes.get(at..)?.chunks(32);
+    // Without an early end, so that the bytes of a chunk are looked at together.
+    let any = |chunk: &[u8]| chunk.iter().fold(false, |any, byte| any | is_sign(byte));
+    let (n, chunk) = chunks.enumerate().find(|(_, chunk)| any(chunk))?;
+    Some(at + 32 * n + chunk.iter().position(is_sign)?)
 }
 
 fn tag_end(rest: &[u8]) -> Option<usize> {
@@ -198,7 +249,8 @@ fn percent(bytes: &[u8], at: usize) -> Option<Change> {
     Some(Change::byte(at..at + 3, byte(bytes, at + 1)?))
 }
 
-/// A backslash before anything else stays: folding drops it.
+/// A backslash before anything else stays: folding drops it. Before a quotation mark it goes, because what was
+/// escaped may be bytes of UTF-16.
 fn escape(bytes: &[u8], at: usize) -> Option<Change> {
     let next = |n: usize| bytes.get(at + n).copied().unwrap_or(b'.');
     let control = |byte| Some(Change::byte(at..at + 2, byte));
@@ -213,7 +265,7 @@ fn escape(bytes: &[u8], at: usize) -> Option<Change> {
         b'b' => control(8),
         b'f' => control(12),
         b'v' => control(11),
-        b'/' => control(b'/'),
+        mark @ (b'/' | b'"' | b'\'') => control(mark),
         // What follows may be a sign for a later level.
         b'\\' => control(b'\\'),
         _ => None,
