@@ -1,7 +1,7 @@
 //! The keyed hash of the ledger: text is kept only as 64-bit values under a key that is the run's own.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -43,12 +43,6 @@ impl LedgerKey {
             chunk.copy_from_slice(&word.to_le_bytes());
         }
         bytes
-    }
-
-    /// A key for hashes that do not outlive the call: drawn from the randomness of the standard library's maps.
-    pub(super) fn of_thread() -> Self {
-        let random = RandomState::new();
-        Self(std::array::from_fn(|i| random.hash_one(i)))
     }
 
     /// Hashes exactly 16 bytes: two loads and one wide multiplication, which is what a gram costs.

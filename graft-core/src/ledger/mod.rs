@@ -348,7 +348,7 @@ impl TaintLedger {
         }
         let index = source.index(state);
         self.index_as(state, text, &folded, flags, index);
-        let mut budget = Budget::for_input(text.len());
+        let mut budget = Budget::for_input(text.len(), &self.key);
         let mut folded = folded;
         decode(text, RECORDED_DEPTH, false, &mut budget, &mut |decoded| {
             folded.clear();

@@ -130,7 +130,7 @@ impl<'s> Scan<'s> {
         let bytes = std::mem::take(&mut self.bytes);
         let given =
             values.text.len() + keys.text.len() + bytes.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-        let mut budget = Budget::for_input(given);
+        let mut budget = Budget::for_input(given, &self.seen.ledger.key);
         for joined in [&values, &keys] {
             let found = &mut |carry| found(joined.of_leaf(carry));
             self.search(&joined.text, found);
@@ -157,6 +157,9 @@ impl<'s> Scan<'s> {
 
     fn search_decoded(&mut self, decoded: &Decoded<'_>, found: &mut dyn FnMut(Carry)) {
         self.search(decoded.text, &mut |mut carry| {
+            if carry.range.end <= decoded.new.start || decoded.new.end <= carry.range.start {
+                return; // it was found without this view
+            }
             carry.range = decoded.range.clone();
             carry.views.splice(0..0, decoded.chain.iter().copied());
             found(carry);

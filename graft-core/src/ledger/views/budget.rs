@@ -25,10 +25,11 @@ pub(in crate::ledger) struct Budget {
 }
 
 impl Budget {
-    /// A budget for arguments of `len` bytes in all: four times as many decoded bytes, and 64 KiB.
-    pub(in crate::ledger) fn for_input(len: usize) -> Self {
+    /// A budget for arguments of `len` bytes in all: four times as many decoded bytes, and 64 KiB. Texts are told
+    /// apart by hashes under `key`.
+    pub(in crate::ledger) fn for_input(len: usize, key: &LedgerKey) -> Self {
         let left = len.saturating_mul(RATIO).saturating_add(SLACK);
-        let (key, walked) = (LedgerKey::of_thread(), KeyedMap::default());
+        let (key, walked) = (key.clone(), KeyedMap::default());
         Self { left, complete: true, key, walked, scanned: 0, frames: Vec::new() }
     }
 

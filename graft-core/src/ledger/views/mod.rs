@@ -97,7 +97,9 @@ pub(super) struct Decoded<'a> {
     pub(super) text: &'a str,
     /// What was taken off, outermost first.
     pub(super) chain: &'a [View],
-    /// The bytes of the text as given that it came from.
+    /// The bytes of it that the innermost view changed: the rest stood in the text before, or as given.
+    pub(super) new: Range<usize>,
+    /// The bytes of the text as given that it came from, less what is only its surroundings.
     pub(super) range: Range<usize>,
 }
 
@@ -144,7 +146,8 @@ fn with_frames(
     budget.next_text();
     let mut frames = std::mem::take(&mut budget.frames);
     frames.resize_with(MAX_DEPTH + 1, Frame::default);
-    let mut walk = Walk { budget, emit, chain: [View::Base64; MAX_DEPTH], steps: 0, range: 0..0 };
+    let mut walk =
+        Walk { budget, emit, chain: [View::Base64; MAX_DEPTH], steps: 0, range: 0..0, place: 0..0 };
     work(&mut walk, &mut frames[..=depth.min(MAX_DEPTH)]);
     budget.frames = frames;
 }
@@ -165,7 +168,9 @@ struct Walk<'w> {
     emit: &'w mut dyn FnMut(Decoded<'_>),
     chain: [View; MAX_DEPTH],
     steps: usize,
+    /// Where the outermost view stood, and the same with its surroundings.
     range: Range<usize>,
+    place: Range<usize>,
 }
 
 impl Walk<'_> {
@@ -219,7 +224,7 @@ impl Walk<'_> {
         deeper: &mut [Frame],
     ) {
         let (view, bytes) = (changes.view, changes.bytes);
-        let (mut start, mut last) = (0, None);
+        let (mut start, mut first, mut last) = (0, 0, None);
         while let Some(change) = changes.next() {
             let at = change.range.start;
             // What is as short as two margins lies within them.
@@ -235,12 +240,12 @@ impl Walk<'_> {
                 _ => {
                     if let Some(last) = last {
                         frame.raw.extend_from_slice(&bytes[last..floor]);
-                        self.region(view, start..floor, dirty, frame, deeper);
+                        self.region(view, start..floor, first..last, dirty, frame, deeper);
                     }
                     frame.raw.clear();
                     frame.marks.clear();
                     frame.raw.extend_from_slice(&bytes[left..at]);
-                    start = left;
+                    (start, first) = (left, at);
                 }
             }
             frame.raw.extend_from_slice(change.with());
@@ -254,16 +259,17 @@ impl Walk<'_> {
             let short = bytes.len() <= text::WHOLE;
             let end = if short { bytes.len() } else { last + text::reach_right(&bytes[last..]) };
             frame.raw.extend_from_slice(&bytes[last..end]);
-            self.region(view, start..end, dirty, frame, deeper);
+            self.region(view, start..end, first..last, dirty, frame, deeper);
         }
         self.budget.scanned += 3 * bytes.len();
     }
 
-    /// Hands on what `substitute` made of the bytes at `range`.
+    /// Hands on what `substitute` made of the bytes at `range`, of which those at `changed` held signs.
     fn region(
         &mut self,
         view: View,
         range: Range<usize>,
+        changed: Range<usize>,
         dirty: &Range<usize>,
         frame: &mut Frame,
         deeper: &mut [Frame],
@@ -275,6 +281,9 @@ impl Walk<'_> {
         let (Some(&first), Some(&last)) = (marks.first(), marks.last()) else { return };
         self.budget.scanned += raw.len();
         self.step(view, range, |walk| {
+            if walk.steps == 1 {
+                walk.range = changed;
+            }
             // UTF-16 is looked for near what was changed.
             let mut from = first.saturating_sub(bytes::MARGIN);
             let to = (last + bytes::MARGIN).min(raw.len());
@@ -305,7 +314,7 @@ impl Walk<'_> {
         let mut from = 0;
         bytes::texts(raw, |range, text| {
             if self.steps == 0 {
-                self.range = range.clone();
+                (self.range, self.place) = (range.clone(), range.clone());
             }
             self.found(text, 0..text.len(), deeper);
             if bytes::is_plain(text) {
@@ -340,7 +349,7 @@ impl Walk<'_> {
                 _ => buffer.extend(text.chars().rev()),
             }
             self.budget.scanned += text.len();
-            self.step(view, at..at + text.len(), |walk| walk.found(buffer, 0..0, &mut []));
+            self.step(view, at..at + text.len(), |walk| walk.found(buffer, 0..buffer.len(), &mut []));
         }
     }
 
@@ -348,12 +357,13 @@ impl Walk<'_> {
     /// text in every order.
     fn found(&mut self, text: &str, dirty: Range<usize>, deeper: &mut [Frame]) {
         self.budget.scanned += text.len();
-        let (open, new) = self.budget.enter(text, deeper.len(), &self.range);
+        let (open, new) = self.budget.enter(text, deeper.len(), &self.place);
         if !open || !self.budget.spend(text.len()) {
             return;
         }
         if new {
-            (self.emit)(Decoded { text, chain: &self.chain[..self.steps], range: self.range.clone() });
+            let (chain, range) = (&self.chain[..self.steps], self.range.clone());
+            (self.emit)(Decoded { text, new: dirty.clone(), chain, range });
         }
         self.text(text, dirty, deeper);
     }
@@ -364,7 +374,7 @@ impl Walk<'_> {
             return;
         }
         if self.steps == 0 {
-            self.range = range;
+            (self.range, self.place) = (range.clone(), range);
         }
         self.chain[self.steps] = view;
         self.steps += 1;

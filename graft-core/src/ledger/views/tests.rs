@@ -5,12 +5,17 @@ use proptest::prelude::*;
 use super::budget::{RATIO, SLACK};
 use super::encode::{self, Draw, Payload};
 use super::*;
-use crate::ledger::SPAN_CONTENT;
 use crate::ledger::fold::span_fold;
+use crate::ledger::{LedgerKey, SPAN_CONTENT};
+
+fn key() -> LedgerKey {
+    LedgerKey::danger_for_replay("views")
+}
 
 /// Every text that is decoded from `payload`, with its views.
+
 fn decoded(payload: &Payload, depth: usize, switched: bool) -> (Vec<(String, Vec<View>)>, bool) {
-    let mut budget = Budget::for_input(payload.as_bytes().len());
+    let mut budget = Budget::for_input(payload.as_bytes().len(), &key());
     let mut texts = Vec::new();
     let mut emit = |decoded: Decoded<'_>| {
         assert!(decoded.range.start <= decoded.range.end && decoded.range.end <= payload.as_bytes().len());
@@ -106,7 +111,7 @@ proptest! {
 
 /// Bytes looked at and whether it was complete, for the whole of `text`.
 fn work(text: &str) -> (usize, bool) {
-    let mut budget = Budget::for_input(text.len());
+    let mut budget = Budget::for_input(text.len(), &key());
     let mut emitted = 0;
     decode(text, MAX_DEPTH, true, &mut budget, &mut |decoded| emitted += decoded.text.len());
     assert!(emitted <= RATIO * text.len() + SLACK);
@@ -194,7 +199,7 @@ fn ordinary_text_gives_nothing() {
 fn evidence_says_which_views_and_where() {
     let text = "see JTcwYXklMjB0aGUlMjB3aG9sZSUyMHN1bQ== now";
     let mut found = Vec::new();
-    let mut budget = Budget::for_input(text.len());
+    let mut budget = Budget::for_input(text.len(), &key());
     decode(text, MAX_DEPTH, false, &mut budget, &mut |decoded| {
         found.push((decoded.text.to_owned(), decoded.chain.to_vec(), decoded.range));
     });
@@ -206,7 +211,7 @@ fn evidence_says_which_views_and_where() {
 fn the_same_text_is_found_in_each_place() {
     let one = "JTcwYXklMjB0aGUlMjB3aG9sZSUyMHN1bQ==";
     let text = format!("{one} and then {one}");
-    let mut budget = Budget::for_input(text.len());
+    let mut budget = Budget::for_input(text.len(), &key());
     for _ in 0..2 {
         let mut places = HashSet::new();
         decode(&text, MAX_DEPTH, false, &mut budget, &mut |decoded| {

@@ -221,8 +221,8 @@ impl<'a> Judge<'a> {
                 let is_address = role == Role::Destination && is_value && self.address(text);
                 // The plan says that this address or id goes there, and nothing else is in the value.
                 let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
-                if self.secrets && !is_address && !is_given {
-                    self.secrecy(path, text);
+                if self.secrets {
+                    self.secrecy(path, text, is_address || is_given);
                 }
             });
             number += 1;
