@@ -1,22 +1,29 @@
 //! The taint ledger: what one run has seen, by whom it was written and how private it is.
 //!
-//! It takes every output and every piece of trusted text, keeps keyed hashes and no text, and answers
-//! three questions about a candidate argument: who named this value, which recorded text does this span
-//! come from, and did the user ask for this effect.
+//! It takes every output, every piece of trusted text and every call that left, keeps keyed hashes, and answers
+//! three questions about a candidate argument: who named this value, which recorded text does this span come
+//! from, and did the user ask for this effect. The only text that it keeps is the end of what was sent: up to 41
+//! folded bytes for each way out.
 //!
 //! # What is guaranteed
 //! A span of at least [`SPAN_AUTHORITY`] folded bytes that was recorded is always found; in content
 //! [`SPAN_CONTENT`], where single grams are too common to mean anything. Random false positives need two of
-//! 2^64 keyed hashes to agree.
+//! 2^64 keyed hashes to agree, and past the ledger's limit two of some 2^48. The span may be
 //!
-//! Folded are letters and digits alone, of every script, without case, compatibility forms, marks and
-//! whatever cannot be seen; single characters that look alike (UTS 39) are one, so `раураl` in Cyrillic is
-//! `paypal`, and `|`, `l` and `1` are the same byte. What vouches is compared without look-alikes: whole
-//! values, credentials, and what the user or the operator said.
+//! - **written otherwise.** Folded are letters and digits alone, of every script, without case, compatibility
+//!   forms, marks and whatever cannot be seen; single characters that look alike (UTS 39) are one, so `раураl`
+//!   in Cyrillic is `paypal`, and `|`, `l` and `1` are the same byte. What vouches is compared without
+//!   look-alikes: whole values, credentials, and what the user or the operator said;
+//! - **encoded**, by up to four [`View`]s one in another in an argument, and up to two in what was recorded.
+//!   `VIEWS.md` beside the crate's manifest has their grammar. Where the work on them is cut short
+//!   [`Scan::finish`] says so, and of what was recorded the ledger counts as full from then on;
+//! - **split** over the leaves of a call, end to end, in the order in which they are added; or over calls of one
+//!   tool toward one destination, through one argument, where what goes on begins with the argument's first leaf.
 //!
 //! # What is not
-//! Paraphrase, translation, arithmetic, images, look-alikes of more than one character (`rn` for `m`), and
-//! text that was encoded on the way (base64, percent, ..) are not followed.
+//! Paraphrase, summaries, translation, arithmetic, images and sound; other encodings than the views, compression
+//! and encryption; look-alikes of more than one character (`rn` for `m`); pieces with other text between them, in
+//! turn over several tools, destinations or arguments, or past the 256 ways that have an end of their own.
 
 mod credentials;
 mod fold;
