@@ -1,7 +1,7 @@
 //! The data-flow policy: it judges each call that could exfiltrate or change something.
 //!
-//! It does no cryptography of its own, opens no file and reads no clock. The limits of what it can see are
-//! those of [`graft_core::ledger`].
+//! It opens no file, draws no randomness and reads no clock of its own; digests and seals are SHA-256 and
+//! HMAC-SHA256 as their crates have them. The limits of what it can see are those of [`graft_core::ledger`].
 //!
 //! ```
 //! use graft_core::{Call, CallId, Decision, Label, LedgerKey, Metadata, Name, Role, RunId, Speaker, TaintLedger, ToolMetadata};
