@@ -14,7 +14,7 @@ pub enum Signal {
     UntrustedToSink,
     /// Secret text is carried into a sink outside the process.
     SecretToSink,
-    /// A destination, target, credential or command whose value nobody trusted named.
+    /// A destination, target, credential or command whose value nobody named who may vouch for it.
     UntrustedAuthority,
     /// The user asked for nothing that this call does.
     UnrequestedEffect,
@@ -78,7 +78,7 @@ impl Decision {
     }
 }
 
-/// Where a value was first seen.
+/// Where a value was seen: one of its places in the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {

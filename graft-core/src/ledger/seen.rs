@@ -19,7 +19,8 @@ pub enum Provenance {
     Untrusted(Source),
     /// Nobody did.
     Unknown,
-    /// Nobody trusted did, and the ledger is full: this source may have. Raise its limit to know.
+    /// Nobody trusted did, and this source may have: the ledger is full, or could not decode all of it. Past its cap,
+    /// raise that to know.
     Overflow(Source),
 }
 

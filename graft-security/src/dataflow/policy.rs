@@ -68,7 +68,7 @@ const DEFAULT_SCAN_LIMIT: usize = 16 << 20;
 /// | --- | --- | --- |
 /// | `untrusted-to-sink` | find | an argument carries a span of untrusted text; a link that only strangers named stops the call |
 /// | `secret-to-sink` | stop | a call that reaches outside carries secret text, or a value of a credential field |
-/// | `untrusted-authority` | stop | a destination, target, credential or command was named by strangers only, or a destination, credential or command by nobody |
+/// | `untrusted-authority` | stop | a destination, target, credential or command was named by strangers and by nobody who vouches, or a destination, credential or command by nobody |
 /// | `unrequested-effect` | stop | after untrusted text, no word of the prompt asks for what the tool does |
 /// | `lethal-trifecta` | find | untrusted text and data of a sensitive tier are in the run |
 /// | `derived-taint` | off | any sink after untrusted text |
