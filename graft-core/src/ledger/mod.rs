@@ -23,7 +23,8 @@
 //! # What is not
 //! Paraphrase, summaries, translation, arithmetic, images and sound; other encodings than the views, compression
 //! and encryption; look-alikes of more than one character (`rn` for `m`); pieces with other text between them, in
-//! turn over several tools, destinations or arguments, or past the 256 ways that have an end of their own.
+//! turn over several tools, destinations or arguments, past the 256 ways that have an end of their
+//! own, or encoded and in pieces over calls.
 
 mod credentials;
 mod fold;

@@ -15,7 +15,7 @@ use crate::{Name, Role, Sensitivity, Source};
 pub enum Provenance {
     /// The user, the operator or a trusted output did, or it is one of the user's own identifiers.
     Trusted(Option<Source>),
-    /// Only untrusted text did.
+    /// Untrusted text did, and nobody trusted; where only some trusted outputs vouch, none of those.
     Untrusted(Source),
     /// Nobody did.
     Unknown,
