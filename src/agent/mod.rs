@@ -232,8 +232,8 @@ impl Agent {
     }
 
     /// Goes on with `run` from its newest snapshot, under the same policy. `min_epoch` is the highest
-    /// [`Snapshot::epoch`] of the run that was kept; an older snapshot, and one that was sealed under another
-    /// policy, is refused.
+    /// [`Snapshot::epoch`](graft_core::Snapshot::epoch) of the run that was kept; an older snapshot, and one
+    /// that was sealed under another policy, is refused.
     ///
     /// The ledger's limits and the user's own identifiers are those of the snapshot. A run that goes on
     /// writes no trace, since what came before is not there.
