@@ -77,7 +77,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             let pending = grants.ask(&call, &assessment.verdict); // holds no value, may be stored
             let shown = question(&assessment.verdict, &call); // is for a person's eyes
             println!("{}", shown.expose());
-            grants.approve(&pending, &Name::from_static("emma"))?;
+            // Emma knows Tom, and nobody at kites@collect.example.
+            match args["to"] == "tom@harbor.example" {
+                true => grants.approve(&pending, &Name::from_static("emma"))?,
+                false => grants.deny(&pending, &Name::from_static("emma"))?,
+            }
         }
         if let Some(released) = grants.release(&assessment, &call)? {
             assert!(grants.release(&assessment, &call)?.is_none(), "an approval is used once");
@@ -93,7 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("{}", explain(&assessment.verdict, tool).for_operator());
         }
     }
-    use Decision::{Allow, Ask, Block};
-    assert_eq!(decisions, [Allow, Allow, Block, Ask]);
+    use Decision::{Allow, Ask};
+    assert_eq!(decisions, [Allow, Allow, Ask, Ask]);
     Ok(())
 }

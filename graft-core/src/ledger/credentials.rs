@@ -9,6 +9,8 @@ use super::packed;
 /// everywhere, longer ones are found as spans.
 pub(super) const MIN_CREDENTIAL: usize = 4;
 pub(super) const MAX_CREDENTIAL: usize = 40;
+/// The most places of one value in one text that are told.
+const MAX_PLACES: u32 = 16;
 /// The most credentials that a run keeps.
 const MAX_CREDENTIALS: usize = 4096;
 
@@ -78,7 +80,8 @@ impl Credentials {
         *self.lengths.entry(start).or_default() |= lengths;
     }
 
-    /// Calls `found` with the folded range and source of each value in `folded`.
+    /// Calls `found` with the folded range and source of each value in `folded`, for each value in its first
+    /// [`MAX_PLACES`].
     pub(super) fn find(
         &self,
         key: &LedgerKey,
@@ -88,6 +91,7 @@ impl Credentials {
         if self.is_empty() {
             return;
         }
+        let mut places = KeyedMap::<u32>::default();
         for (at, first) in folded.windows(MIN_CREDENTIAL).enumerate() {
             let start = key.text(DOMAIN_START, first);
             if self.filter[start as usize % FILTER] >> (start >> 58) & 1 == 0 {
@@ -97,9 +101,12 @@ impl Credentials {
             while lengths != 0 {
                 let length = lengths.trailing_zeros() as usize;
                 lengths &= lengths - 1;
-                let known =
-                    folded.get(at..at + length).and_then(|value| self.sources.get(&key.text(DOMAIN, value)));
-                if let Some(&source) = known {
+                let Some(value) = folded.get(at..at + length) else { continue };
+                let hash = key.text(DOMAIN, value);
+                let Some(&source) = self.sources.get(&hash) else { continue };
+                let count = places.entry(hash).or_default();
+                *count += 1;
+                if *count <= MAX_PLACES {
                     found(at..at + length, source);
                 }
             }

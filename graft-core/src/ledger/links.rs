@@ -22,16 +22,29 @@ pub(super) struct Links {
     /// Those that were fetched.
     #[serde(with = "packed::set")]
     fetched: KeyedSet,
+    /// Those that a call took out before anybody wrote them: the model's own, whoever repeats them later.
+    #[serde(with = "packed::set")]
+    made: KeyedSet,
 }
 
 impl Links {
     /// Keeps the links of a text that strangers wrote.
     pub(super) fn record(&mut self, key: &LedgerKey, text: &str, source: u32) {
         links(text, |range| {
-            if self.written.len() < MAX_LINKS {
-                self.written.entry(hash(key, &text[range])).or_insert(source);
+            let link = hash(key, &text[range]);
+            // Past the bound nobody knows any more whose a link is.
+            let is_strangers = self.made.len() < MAX_LINKS && !self.made.contains(&link);
+            if is_strangers && self.written.len() < MAX_LINKS {
+                self.written.entry(link).or_insert(source);
             }
         });
+    }
+
+    /// Notes that a call carries the link with this [`hash`]: if nobody wrote it before, it is the model's own.
+    pub(super) fn record_made(&mut self, link: u64) {
+        if self.made.len() < MAX_LINKS && !self.written.contains_key(&link) {
+            self.made.insert(link);
+        }
     }
 
     /// Notes that the link with this [`hash`] was fetched.

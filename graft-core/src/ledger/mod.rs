@@ -293,19 +293,25 @@ impl TaintLedger {
     }
 
     /// Notes that `call` is on its way out, so that a text sent in pieces is found, and that what it fetches has been
-    /// fetched: call it for each call that was let through. Calls that reach nobody outside leave nothing to note.
+    /// fetched: call it for each call that was let through. Of calls that reach nobody outside it notes only the links
+    /// that the model made up, so that no echo of them makes them somebody else's.
     pub fn record_sent(&self, call: &Call<'_>) {
-        if !call.tool.leaves_process() {
+        let leaves_process = call.tool.leaves_process();
+        if !leaves_process && !call.tool.is_sink() {
             return;
         }
         let (mut ways, mut endings) = (Ways::default(), Vec::<Ending>::new());
-        let mut fetched = Vec::new();
+        let (mut fetched, mut made) = (Vec::new(), Vec::new());
         call.args.visit(&Path::ROOT, &mut |path, leaf| {
             let arg = path.first().and_then(Segment::name).unwrap_or_default();
             if matches!(leaf, Leaf::Key(_)) {
                 return;
             }
             leaf.with_text(|text| {
+                links(text, |range| made.push(links::hash(&self.key, &text[range])));
+                if !leaves_process {
+                    return;
+                }
                 if call.tool.exfil == Exfil::Url && call.tool.role(arg) == Role::Destination {
                     fetched.push(links::hash(&self.key, text));
                 }
@@ -316,6 +322,7 @@ impl TaintLedger {
             });
         });
         let mut state = self.write();
+        made.into_iter().for_each(|link| state.links.record_made(link));
         fetched.into_iter().for_each(|link| state.links.record_fetch(link));
         for (arg, ending) in endings.iter().enumerate() {
             state.tails.record(ways.of(&self.key, &call.tool.name, arg), &ending.folded, ending.bytes);

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::hash::LedgerKey;
+use super::views::{Budget, decode_bytes};
 use crate::{Leaf, Leaves, OutputTrust, Path, Segment, ToolMetadata, Trust};
 
 /// A piece of an output on its way into the ledger.
@@ -130,6 +131,10 @@ impl Labels<'_> {
                 text.split('\n').for_each(emit_text);
             }
             leaf => {
+                if let Leaf::Bytes(bytes) = leaf {
+                    let mut budget = Budget::for_input(bytes.len(), self.key);
+                    decode_bytes(bytes, 1, false, &mut budget, &mut |decoded| emit_text(decoded.text));
+                }
                 leaf.with_text(|text| emit_text(text));
             }
         }

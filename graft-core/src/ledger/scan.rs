@@ -12,7 +12,7 @@ use super::views::{Budget, Decoded, MAX_DEPTH, View, decode, decode_bytes};
 use crate::{Leaf, Name, Role, Source};
 
 /// What a carried text is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Carried {
     /// A stranger's; what the user or the operator said as well does not count.
     Untrusted,
@@ -54,6 +54,9 @@ pub struct Scan<'s> {
     seen: &'s Seen<'s>,
     values: Joined,
     keys: Joined,
+    /// Both, in the order in which they were added.
+    all: Joined,
+    has_keys: bool,
     added: usize,
     /// Leaves that are bytes, beside what of them is text.
     bytes: Vec<(usize, Vec<u8>)>,
@@ -84,6 +87,8 @@ impl<'s> Scan<'s> {
             seen,
             values: Joined::default(),
             keys: Joined::default(),
+            all: Joined::default(),
+            has_keys: false,
             added: 0,
             bytes: Vec::new(),
             ciphers: false,
@@ -111,10 +116,19 @@ impl<'s> Scan<'s> {
             let known = self.ways.len();
             let arg = if is_key { None } else { self.ways.add(&self.seen.ledger.key, arg, role, text) };
             let opens = arg.filter(|&arg| arg >= known);
+            self.has_keys |= is_key;
             let joined = if is_key { &mut self.keys } else { &mut self.values };
-            joined.leaves.push(Part { start: joined.text.len(), leaf: number, opens });
-            joined.text.push_str(text);
+            joined.push(text, number, opens);
+            self.all.push(text, number, None);
         });
+    }
+
+    /// Counts a leaf in which nothing is looked for: what stands beside it is searched as if it were not there.
+    pub fn pass_over(&mut self, arg: &str, role: Role, leaf: Leaf<'_>) {
+        self.added += 1;
+        if !matches!(leaf, Leaf::Key(_)) {
+            leaf.with_text(|text| self.ways.add(&self.seen.ledger.key, arg, role, text));
+        }
     }
 
     /// Calls `found` with each recorded text in the arguments of a call of `tool`, as it is and under up to four
@@ -124,6 +138,7 @@ impl<'s> Scan<'s> {
     pub fn finish(mut self, tool: &Name, found: &mut dyn FnMut(Carry)) -> bool {
         let state = &self.seen.state;
         let (values, keys) = (std::mem::take(&mut self.values), std::mem::take(&mut self.keys));
+        let all = std::mem::take(&mut self.all);
         if state.grams.is_empty() && state.credentials.is_empty() {
             return true;
         }
@@ -131,8 +146,16 @@ impl<'s> Scan<'s> {
         let given =
             values.text.len() + keys.text.len() + bytes.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         let mut budget = Budget::for_input(given, &self.seen.ledger.key);
-        for joined in [&values, &keys] {
-            let found = &mut |carry| found(joined.of_leaf(carry));
+        let texts = [(&values, false), (&keys, false), (&all, true)];
+        for &(joined, only_split) in &texts[..if self.has_keys { 3 } else { 1 }] {
+            // What lies in one leaf was found there already.
+            let found = &mut |carry| {
+                joined.of_leaves(&carry, &mut |carry| {
+                    if carry.goes_on || !only_split {
+                        found(carry);
+                    }
+                });
+            };
             self.search(&joined.text, found);
             decode(&joined.text, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
                 self.search_decoded(&decoded, found);
@@ -152,7 +175,7 @@ impl<'s> Scan<'s> {
                 });
             }
         }
-        budget.complete()
+        budget.complete() && !hides_text(&values.text) && !hides_text(&keys.text)
     }
 
     fn search_decoded(&mut self, decoded: &Decoded<'_>, found: &mut dyn FnMut(Carry)) {
@@ -239,23 +262,50 @@ impl Span {
 const HEAD: usize = 512;
 
 impl Joined {
-    /// The same finding as one in a leaf; what lies in others is cut off. As it stands, it is the leaf where it
-    /// begins; what was decoded came with its surroundings, so it is the leaf that has the most of it.
-    fn of_leaf(&self, carry: Carry) -> Carry {
+    fn push(&mut self, text: &str, leaf: usize, opens: Option<usize>) {
+        self.leaves.push(Part { start: self.text.len(), leaf, opens });
+        self.text.push_str(text);
+    }
+
+    /// Calls `found` with the same finding in each leaf that it reaches into.
+    fn of_leaves(&self, carry: &Carry, found: &mut dyn FnMut(Carry)) {
         let Range { start, end } = carry.range;
         let first = self.leaves.partition_point(|part| part.start <= start).saturating_sub(1);
         let last = self.leaves.partition_point(|part| part.start < end).max(first + 1);
-        let within = |at: usize| {
+        for at in first..last {
+            let Some(part) = self.leaves.get(at) else { return };
             let ends = self.leaves.get(at + 1).map_or(self.text.len(), |next| next.start);
-            self.leaves[at].start.max(start)..ends.min(end)
-        };
-        let most = (first..last).rev().max_by_key(|&at| within(at).len()).filter(|_| !carry.views.is_empty());
-        let at = most.unwrap_or(first);
-        let Some(part) = self.leaves.get(at) else { return carry };
-        let (range, goes_on) = (within(at), last - first > 1);
-        Carry { leaf: part.leaf, range: range.start - part.start..range.end - part.start, goes_on, ..carry }
+            let range = start.max(part.start) - part.start..end.min(ends).max(part.start) - part.start;
+            if !range.is_empty() {
+                found(Carry { leaf: part.leaf, range, goes_on: last - first > 1, ..carry.clone() });
+            }
+        }
     }
 }
+
+/// Whether `text` holds characters that are not seen and can spell anything: tags outside of a flag (UTS 51), and
+/// variation selectors of the supplement in a row. Nobody reads them but a machine.
+fn hides_text(text: &str) -> bool {
+    const PLANE: u8 = 0xf3; // the first byte of each of them
+    if !text.as_bytes().contains(&PLANE) {
+        return false;
+    }
+    let (mut before, mut run, mut all) = ('\0', 0, 0);
+    text.chars().any(|c| {
+        let is_tag = matches!(c, '\u{e0000}'..='\u{e007f}');
+        let is_hidden = is_tag || matches!(c, '\u{e0100}'..='\u{e01ef}');
+        let opens_flag = before == '\u{1f3f4}' && is_tag;
+        run = if is_hidden { run + 1 } else { 0 };
+        all += usize::from(is_hidden);
+        let is_odd = is_hidden && run == 1 && is_tag && !opens_flag;
+        let is_long = run > 8 || !is_tag && run > 1;
+        before = c;
+        is_odd || is_long || all > MAX_HIDDEN
+    })
+}
+
+/// The most characters of that kind in flags and ideographs of one call.
+const MAX_HIDDEN: usize = 64;
 
 /// The bytes of `text` that folded to `span`.
 pub(super) fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Range<usize> {

@@ -109,7 +109,7 @@ impl Seen<'_> {
         if self.ledger.is_own(value) {
             return Provenance::Trusted(None);
         }
-        if whole.is_empty() {
+        if value.is_empty() {
             return Provenance::Trusted(None);
         }
         // A value whose look-up was cut short is not vouched for.
@@ -137,6 +137,15 @@ impl Seen<'_> {
     /// Begins to search the arguments of one call for what was recorded.
     pub fn scan(&self) -> Scan<'_> {
         Scan::new(self)
+    }
+
+    /// Whether a value of a field that holds credentials stands in this text.
+    pub fn holds_credential(&self, text: &str) -> bool {
+        let mut found = false;
+        if !self.state.credentials.is_empty() {
+            self.state.credentials.find(&self.ledger.key, &exact_fold(text), |_, _| found = true);
+        }
+        found
     }
 
     /// How much has left through calls of `tool` toward a destination that stands in one text, and in one

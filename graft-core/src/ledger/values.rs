@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fold::{Kind, Token, tokens};
+use super::fold::{Kind, Token, is_invisible, tokens};
 use super::hash::{KeyedMap, LedgerKey};
 use super::packed;
 
@@ -152,6 +152,16 @@ enum ValueKind {
 pub(super) struct Value {
     tokens: Vec<TokenHash>,
     kind: ValueKind,
+    /// It holds characters that nobody sees and that could spell anything, so that nobody vouches for it.
+    hides_text: bool,
+}
+
+/// Characters that nobody sees, and that names in some scripts need, in one value.
+const MAX_UNSEEN: usize = 4;
+
+fn hides_text(text: &str) -> bool {
+    let mut unseen = text.chars().filter(|&c| is_invisible(c));
+    !text.is_ascii() && (unseen.clone().any(|c| c >= '\u{e0000}') || unseen.nth(MAX_UNSEEN).is_some())
 }
 
 impl Value {
@@ -162,16 +172,20 @@ impl Value {
             _ if text.contains('@') => ValueKind::Address,
             _ => ValueKind::Plain,
         };
-        Self { tokens, kind }
+        Self { tokens, kind, hides_text: hides_text(text) }
     }
 
     /// A host: a path may stand behind it, and a scheme before.
     pub(super) fn host(key: &LedgerKey, text: &str) -> Self {
-        Self { kind: ValueKind::Host, tokens: tokens_of(key, text) }
+        Self { kind: ValueKind::Host, tokens: tokens_of(key, text), hides_text: hides_text(text) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.tokens.is_empty()
+    }
+
+    pub(super) fn hides_text(&self) -> bool {
+        self.hides_text
     }
 
     /// One hash of all its tokens: equal for spellings of one value.
@@ -287,7 +301,9 @@ impl ValueIndex {
         class: Class,
         counts: impl Fn(u32) -> bool,
     ) -> Found {
-        let Some((anchor, head)) = self.rarest(value, class) else { return Found::Nowhere };
+        let Some((anchor, head)) = self.rarest(value, class).filter(|_| !value.hides_text) else {
+            return Found::Nowhere;
+        };
         let mut next = head.newest;
         for _ in 0..MAX_VISITS {
             let Some(at) = (next as usize).checked_sub(1) else { return Found::Nowhere };

@@ -6,7 +6,7 @@ use super::values::{Class, Found, Value, ValueIndex};
 
 impl LedgerKey {
     /// The digest of a whole value: equal for all that the ledger takes for one value, in whatever case, width
-    /// and white space, numbers as numbers. `None` for a text in which nothing can be seen.
+    /// and white space, numbers as numbers. `None` for a text in which nothing can be seen, or more than can be seen.
     ///
     /// ```
     /// let key = graft_core::LedgerKey::danger_for_replay("example");
@@ -17,7 +17,7 @@ impl LedgerKey {
     /// ```
     pub fn value(&self, value: &str) -> Option<u64> {
         let value = Value::new(self, bare(value));
-        (!value.is_empty()).then(|| value.digest(self))
+        (!value.is_empty() && !value.hides_text()).then(|| value.digest(self))
     }
 }
 

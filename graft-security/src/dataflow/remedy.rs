@@ -109,6 +109,8 @@ fn against(evidence: &Evidence, tool: &ToolMetadata) -> Vec<Remedy> {
     }
     let mut all = match evidence.signal {
         Signal::UntrustedAuthority => vec![QuoteFromPrompt, Endorse],
+        // Without it the call would have no receiver or nothing to act on.
+        Signal::SecretToSink if decides(evidence, tool) => vec![QuoteFromPrompt, Declassify],
         Signal::SecretToSink => vec![Redact, Declassify],
         _ => vec![Redact, Endorse],
     };
@@ -122,6 +124,12 @@ fn against(evidence: &Evidence, tool: &ToolMetadata) -> Vec<Remedy> {
         all.retain(|remedy| *remedy != Endorse); // there is no one value to vouch for
     }
     all
+}
+
+/// Whether the argument decides where the call goes or what it acts on.
+fn decides(evidence: &Evidence, tool: &ToolMetadata) -> bool {
+    let name = evidence.arg.strip_prefix("$['").and_then(|rest| rest.split_once("']"));
+    name.is_some_and(|(name, _)| tool.role(name).is_authority())
 }
 
 /// Whether the call could make sense without this: not the one value that says where it goes.

@@ -23,7 +23,7 @@ use table::{
     SINGLES,
 };
 pub(crate) use tokens::host;
-pub(super) use tokens::{Kind, Token, tokens};
+pub(super) use tokens::{Kind, Token, is_invisible, tokens};
 
 /// Letters and digits of `text`, look-alikes as one.
 pub(super) fn span_fold(text: &str) -> Vec<u8> {

@@ -20,7 +20,7 @@ fn fold_char(c: char, mut emit: impl FnMut(char)) {
 }
 
 /// Characters without a shape of their own: Unicode's default-ignorable code points and the tags.
-fn is_invisible(c: char) -> bool {
+pub(in crate::ledger) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

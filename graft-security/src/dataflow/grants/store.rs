@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use graft_core::{
-    Action, Call, CallId, Clock, Decision, Ending, Event, Label, Labeled, Name, RecordError, Recorder, RunId,
-    Signal, Timestamp, Trust, Verdict,
+    Action, Call, CallId, Clock, Decision, Ending, Event, Evidence, Label, Labeled, Name, RecordError,
+    Recorder, RunId, Signal, Timestamp, Trust, Verdict,
 };
 
 use super::digest::{CallDigest, GrantKey};
@@ -89,14 +89,19 @@ struct State {
 struct Approved {
     asked: CallId,
     expires: Timestamp,
-    reasons: BTreeSet<(Signal, String)>,
+    reasons: BTreeSet<Told>,
 }
+
+/// A reason that the person was told: signal, rule, argument and the bytes of it.
+type Told = (Signal, String, String, (usize, usize));
 
 impl Approved {
     /// Whether nothing stops the call now that the person was not told of.
     fn covers(&self, verdict: &Verdict) -> bool {
         let mut stops = verdict.evidence.iter().filter(|evidence| evidence.stops);
-        stops.all(|evidence| self.reasons.contains(&(evidence.signal, evidence.rule.to_owned())))
+        stops.all(|Evidence { signal, rule, arg, range, .. }| {
+            self.reasons.contains(&(*signal, (*rule).to_owned(), arg.clone(), (range.start, range.end)))
+        })
     }
 }
 
@@ -172,7 +177,9 @@ impl Grants {
         self.answer(pending, who, Ending::Ok)?;
         let (mut state, _) = self.state();
         let told = pending.reasons().iter().filter(|reason| reason.stops);
-        let reasons = told.map(|reason| (reason.signal, reason.rule.to_string())).collect();
+        let reasons = told
+            .map(|reason| (reason.signal, reason.rule.to_string(), reason.arg.clone(), reason.range))
+            .collect();
         let approved = Approved { asked: pending.call(), expires: pending.expires(), reasons };
         state.approved.insert(pending.digest(), approved);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use graft_core::ledger::links;
+use graft_core::ledger::{SPAN_AUTHORITY, links};
 use graft_core::{Carried, Carry, Exfil, Path, Provenance, Role, Signal, Source};
 
 use super::{Judge, MAX_EVIDENCE, Weight};
@@ -179,7 +179,9 @@ impl Judge<'_> {
 
     /// The first span of an authority's length that came from strangers alone.
     fn first_span(&self) -> Option<Carry> {
-        self.carried().find(|carry| carry.what == Carried::Untrusted).cloned()
+        // Of a span that reaches into other arguments, what is in this one has to be long enough by itself.
+        let is_here = |carry: &&Carry| !carry.goes_on || carry.range.len() >= SPAN_AUTHORITY;
+        self.carried().filter(|carry| carry.what == Carried::Untrusted).find(is_here).cloned()
     }
 }
 

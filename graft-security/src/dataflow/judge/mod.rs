@@ -3,7 +3,7 @@
 mod integrity;
 mod secrecy;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use graft_core::{
@@ -191,23 +191,23 @@ impl<'a> Judge<'a> {
 
     /// Searches the arguments for what was recorded, then looks at each of them.
     fn walk(&mut self) {
-        let (call, seen) = (self.call, self.seen);
+        let call = self.call;
+        // What may stand there as a whole is not searched, nor joined to what stands beside it.
+        let mut may_be_said = Vec::new();
+        each_leaf(call, &mut |_, arg, role, leaf| {
+            let is_value = !matches!(leaf, Leaf::Key(_));
+            let is_address = role == Role::Destination
+                && is_value
+                && leaf.with_text(|text| self.address(text)) == Some(true);
+            // The plan says that this address or id goes there, and nothing else is in the value.
+            let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
+            may_be_said.push(is_address || is_given);
+        });
         if self.strangers || self.secrets {
-            let mut scan = seen.scan().with_ciphers(self.policy.is_looking_for_ciphers());
-            let mut room = self.policy.most_scanned();
-            each_leaf(call, &mut |_, arg, role, leaf| {
-                let left = room.checked_sub(leaf.text_len());
-                scan.add(arg, role, if left.is_some() { leaf } else { Leaf::Empty });
-                self.incomplete |= left.is_none();
-                room = left.unwrap_or(0);
-            });
-            self.incomplete |= !scan.finish(&call.tool.name, &mut |carry| self.carries.push(carry));
-            self.carries.sort_by_key(|carry| carry.leaf);
-            // What lies in the leaf behind is in no evidence of its own.
-            self.cut = self.carries.iter().any(|carry| carry.goes_on);
+            self.search(&may_be_said);
         }
         let mut number = 0;
-        each_leaf(call, &mut |path, arg, role, leaf| {
+        each_leaf(call, &mut |path, _, role, leaf| {
             let is_value = !matches!(leaf, Leaf::Key(_));
             leaf.with_text(|text| {
                 self.has_args = true;
@@ -218,15 +218,48 @@ impl<'a> Judge<'a> {
                 if self.questions && is_value {
                     self.question(text);
                 }
-                let is_address = role == Role::Destination && is_value && self.address(text);
-                // The plan says that this address or id goes there, and nothing else is in the value.
-                let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
-                if self.secrets {
-                    self.secrecy(path, text, is_address || is_given);
+                if self.secrets && !may_be_said[number] {
+                    self.secrecy(path, text);
                 }
             });
             number += 1;
         });
+    }
+
+    /// Finds what each leaf carries.
+    fn search(&mut self, may_be_said: &[bool]) {
+        let mut scan = self.seen.scan().with_ciphers(self.policy.is_looking_for_ciphers());
+        let (mut room, mut number) = (self.policy.most_scanned(), 0);
+        each_leaf(self.call, &mut |_, arg, role, leaf| {
+            match room.checked_sub(leaf.text_len()) {
+                Some(left) if !may_be_said[number] => {
+                    scan.add(arg, role, leaf);
+                    room = left;
+                }
+                Some(_) => scan.pass_over(arg, role, leaf),
+                None => {
+                    self.incomplete = true;
+                    room = 0;
+                    scan.pass_over(arg, role, leaf);
+                }
+            }
+            number += 1;
+        });
+        let mut counts = BTreeMap::new();
+        self.incomplete |= !scan.finish(&self.call.tool.name, &mut |carry| {
+            // What lies in another leaf is in no evidence of this one.
+            self.cut |= carry.goes_on;
+            let count: &mut usize =
+                counts.entry((carry.leaf, carry.what, carry.was_said, carry.is_wide)).or_default();
+            *count += 1;
+            if *count <= MAX_EVIDENCE {
+                self.carries.push(carry);
+            } else {
+                self.cut = true;
+            }
+        });
+        self.carries.sort_by_key(|carry| (carry.leaf, carry.range.start, carry.range.end, carry.what));
+        self.carries.dedup();
     }
 
     /// What the leaf that is looked at carries.

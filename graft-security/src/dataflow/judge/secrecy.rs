@@ -13,17 +13,15 @@ pub(super) struct SecretPart {
 }
 
 impl Judge<'_> {
-    /// Does this argument give away a secret? What `may_be_said` may stand there as a whole, and may not be a part
-    /// of something longer.
-    pub(super) fn secrecy(&mut self, path: &Path<'_>, text: &str, may_be_said: bool) {
-        let is_long = text.len() >= SPAN_AUTHORITY && !may_be_said;
-        if let (true, Some(source)) = (is_long, self.seen.secret_overflow()) {
+    /// Does this argument give away a secret?
+    pub(super) fn secrecy(&mut self, path: &Path<'_>, text: &str) {
+        if let (true, Some(source)) = (text.len() >= SPAN_AUTHORITY, self.seen.secret_overflow()) {
             self.label = self.label.clone().with_sensitivity(Sensitivity::Secret);
             let weight = self.secret_weight();
             self.add(weight, Signal::SecretToSink, "ledger-full", path, 0..text.len(), source);
         }
-        let is_leak = |carry: &&Carry| carry.what != Carried::Untrusted && (!may_be_said || carry.goes_on);
-        let secrets: Vec<Carry> = self.carried().filter(is_leak).cloned().collect();
+        let secrets: Vec<Carry> =
+            self.carried().filter(|carry| carry.what != Carried::Untrusted).cloned().collect();
         for carry in secrets {
             let rule = if carry.what == Carried::Credential { "credential-value" } else { "secret-span" };
             let typed = carry.was_said;
@@ -46,7 +44,10 @@ impl Judge<'_> {
         let provenance = self.seen.provenance_by_host(text);
         let users = matches!(provenance, Provenance::Trusted(None | Some(Source::Prompt)));
         self.destinations_users = Some(self.destinations_users.unwrap_or(true) && users);
-        !text.contains(['/', '?', '#']) && matches!(provenance, Provenance::Trusted(_))
+        // Neither is a sentence an address, nor a credential, whoever named them.
+        let is_sentence = text.len() >= SPAN_AUTHORITY && text.trim().contains(char::is_whitespace);
+        let is_plain = !text.contains(['/', '?', '#']) && !is_sentence;
+        is_plain && matches!(provenance, Provenance::Trusted(_)) && !self.seen.holds_credential(text)
     }
 
     /// What giving away a secret weighs: nothing where the call reaches nobody outside.
