@@ -13,7 +13,6 @@ fn key() -> LedgerKey {
 }
 
 /// Every text that is decoded from `payload`, with its views.
-
 fn decoded(payload: &Payload, depth: usize, switched: bool) -> (Vec<(String, Vec<View>)>, bool) {
     let mut budget = Budget::for_input(payload.as_bytes().len(), &key());
     let mut texts = Vec::new();
