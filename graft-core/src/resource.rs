@@ -85,6 +85,26 @@ impl ResourcePattern {
         wild(host.as_bytes(), authority.as_bytes()) && wild(path.as_bytes(), rest.as_bytes())
     }
 
+    /// Whether this value, as it is spelled, may lead where the pattern points although it does not match: it goes
+    /// through `..` or an escape, has a port or a query, or is too long to look at.
+    fn may_match(&self, value: &str) -> bool {
+        if value.len() > Self::MAX_VALUE {
+            return true;
+        }
+        if self.is_path() {
+            return !is_plain(value) && !(value.contains("://") && host(value).is_some());
+        }
+        let Some(authority) = host(value) else { return !is_plain(value) };
+        let (name, _) = split_host(&self.0);
+        let bare = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        wild(name.as_bytes(), bare.as_bytes()) && !self.matches(value) && {
+            let value = value.trim();
+            let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+            let rest = rest.get(authority.len()..).unwrap_or_default();
+            authority.contains(':') || rest.contains(['?', '#', '@']) || !is_plain(rest.trim_end_matches('/'))
+        }
+    }
+
     fn is_path(&self) -> bool {
         self.0.starts_with(['/', '~']) || self.0.starts_with("./") || self.0.starts_with("**")
     }
@@ -137,7 +157,8 @@ impl ToolMetadata {
     ///
     /// Of several rules that match a value the one that fixes most characters holds, and of equally long ones the
     /// strictest. Each value of an argument that has rules counts: where one matches none the tool's own labels
-    /// join in, and the least trust and the highest sensitivity of all hold.
+    /// join in, with those of every rule that it may be meant to get round, and the least trust and the highest
+    /// sensitivity of all hold.
     pub fn resource_label(&self, args: &dyn Leaves) -> ResourceLabel {
         let own = ResourceLabel { trust: self.trust, sensitivity: self.sensitivity };
         if self.resources.is_empty() {
@@ -152,7 +173,10 @@ impl ToolMetadata {
             let is_named = arg.is_some_and(|arg| self.resources.iter().any(|rule| rule.arg == arg));
             let is_own_name = matches!(leaf, Leaf::Key(_)) && path.depth() == 1;
             if is_named && !is_own_name {
-                leaf.with_text(|text| join(self.label_of(arg.unwrap_or_default(), text).unwrap_or(own)));
+                let arg = arg.unwrap_or_default();
+                leaf.with_text(|text| {
+                    join(self.label_of(arg, text).unwrap_or_else(|| self.least_of(arg, text)))
+                });
             }
         });
         found.unwrap_or(own)
@@ -167,13 +191,24 @@ impl ToolMetadata {
         Cow::Owned(Self { trust, sensitivity, ..self.clone() })
     }
 
+    /// The label of a value that no rule matches.
+    fn least_of(&self, arg: &str, value: &str) -> ResourceLabel {
+        let own = ResourceLabel { trust: self.trust, sensitivity: self.sensitivity };
+        let near = self.resources.iter().filter(|rule| rule.arg == arg && rule.pattern.may_match(value));
+        near.fold(own, |label, rule| label.strictest(self.label_by(rule)))
+    }
+
+    fn label_by(&self, rule: &ResourceRule) -> ResourceLabel {
+        ResourceLabel {
+            trust: rule.trust.unwrap_or(self.trust),
+            sensitivity: rule.sensitivity.unwrap_or(self.sensitivity),
+        }
+    }
+
     fn label_of(&self, arg: &str, value: &str) -> Option<ResourceLabel> {
         let matching = self.resources.iter().filter(|rule| rule.arg == arg && rule.pattern.matches(value));
         let longest = matching.clone().map(|rule| rule.pattern.fixed()).max()?;
-        let labels = matching.filter(|rule| rule.pattern.fixed() == longest).map(|rule| ResourceLabel {
-            trust: rule.trust.unwrap_or(self.trust),
-            sensitivity: rule.sensitivity.unwrap_or(self.sensitivity),
-        });
+        let labels = matching.filter(|rule| rule.pattern.fixed() == longest).map(|rule| self.label_by(rule));
         labels.reduce(ResourceLabel::strictest)
     }
 }
@@ -287,6 +322,34 @@ mod tests {
     impl Leaves for Args {
         fn visit(&self, path: &Path<'_>, visit: &mut crate::Visit<'_>) {
             self.0.iter().for_each(|(name, value)| visit(&path.key(name), Leaf::Str(value)));
+        }
+    }
+
+    #[test]
+    fn a_spelling_that_goes_round_a_rule_gets_the_strictest_label() {
+        let mut read = ToolMetadata::new(Name::from_static("read"));
+        let rule = |pattern: &str| ResourceRule {
+            arg: "path".into(),
+            pattern: ResourcePattern::new(pattern).expect(pattern),
+            trust: None,
+            sensitivity: Some(Sensitivity::Secret),
+        };
+        read.resources = vec![rule("/home/vault/**"), rule("vault.example/**")];
+        let sensitivity = |value| read.resource_label(&Args(vec![("path", value)])).sensitivity;
+        for round in [
+            "/home/vault/k",
+            "/home//vault/k",
+            "/home/x/../vault/k",
+            "/home/./vault/k",
+            "/home/%76ault/k",
+            "https://vault.example/k?x",
+            "https://vault.example:443/k",
+            "https://VAULT.example/../k",
+        ] {
+            assert_eq!(sensitivity(round), Sensitivity::Secret, "{round}");
+        }
+        for other in ["/home/notes", "notes.txt", "https://other.example/k", "vault"] {
+            assert_eq!(sensitivity(other), Sensitivity::Internal, "{other}");
         }
     }
 
