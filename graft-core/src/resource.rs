@@ -92,7 +92,8 @@ impl ResourcePattern {
             return true;
         }
         if self.is_path() {
-            return !is_plain(value) && !(value.contains("://") && host(value).is_some());
+            let is_url = value.contains("://") && host(value).is_some();
+            return !is_url && !is_plain(value);
         }
         let Some(authority) = host(value) else { return !is_plain(value) };
         let (name, _) = split_host(&self.0);
