@@ -178,3 +178,17 @@ fn what_one_argument_makes_the_judge_keep_is_bounded() {
     assert_eq!(verdict.decision, Decision::Block);
     assert!(verdict.evidence.len() <= 70, "{}", verdict.evidence.len());
 }
+
+#[test]
+fn what_is_too_long_to_search_counts_as_carrying() {
+    let ledger = run(OutputTrust::Trusted, Sensitivity::Secret, SECRET);
+    let policy = DataFlowPolicy::new(DataFlowMode::Enforce).scan_limit(100);
+    let meta = Metadata::new(RunId([1; 16]), CallId(9));
+    let judge = |body: &str| {
+        let args = Args(&[("to", FRIEND), ("body", body)]);
+        let verdict = policy.evaluate(&ledger, &Call::new(&mail(), &meta, &args));
+        (verdict.decision, verdict.evidence.iter().map(|evidence| evidence.rule).collect::<Vec<_>>())
+    };
+    assert_eq!(judge("short"), (Decision::Allow, vec![]));
+    assert_eq!(judge(&"long ".repeat(40)), (Decision::Block, vec!["not-decoded"]));
+}

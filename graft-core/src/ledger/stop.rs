@@ -82,3 +82,26 @@ pub fn make_stop_grams<'t>(texts: impl IntoIterator<Item = &'t str>, least: usiz
     common.sort_unstable();
     common.into_iter().flat_map(u32::to_le_bytes).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_knows_its_grams_and_hardly_any_other() {
+        let gram = |n: u64| -> [u8; GRAM] {
+            let text = format!("{n:016x}");
+            text.as_bytes().first_chunk().copied().unwrap_or_default()
+        };
+        let list = StopGrams::new((0..5000).map(|n| hash(&key(), &gram(n))).collect());
+        assert!((0..5000).all(|n| list.contains(&gram(n))));
+        assert!((5000..100_000).filter(|&n| list.contains(&gram(n))).count() < 5);
+    }
+
+    #[test]
+    fn the_shipped_list_is_whole_and_in_order() {
+        let (list, rest) = LIST.as_chunks::<4>();
+        assert!(rest.is_empty() && list.len() > 10_000);
+        assert!(list.iter().map(|gram| u32::from_le_bytes(*gram)).is_sorted());
+    }
+}

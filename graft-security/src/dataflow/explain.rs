@@ -188,7 +188,7 @@ fn reason(evidence: &Evidence) -> String {
             "{arg} decides where it goes, and nobody named its value: not the user, not a trusted tool"
         ),
         "ledger-full" => format!(
-            "the run read more than its ledger holds, and {arg} may come from {source}: raise the ledger's limit to know"
+            "the run read more than its ledger holds, and {arg} may come from {source}, or not all of it could be decoded: raise the ledger's cap to know"
         ),
         "not-decoded" => "the arguments hold more, or more in code, than is looked at".to_owned(),
         "not-in-plan" => "the plan of this run does not name this tool".to_owned(),
