@@ -54,9 +54,6 @@ pub struct Scan<'s> {
     seen: &'s Seen<'s>,
     values: Joined,
     keys: Joined,
-    /// Both, in the order in which they were added.
-    all: Joined,
-    has_keys: bool,
     added: usize,
     /// Leaves that are bytes, beside what of them is text.
     bytes: Vec<(usize, Vec<u8>)>,
@@ -87,8 +84,6 @@ impl<'s> Scan<'s> {
             seen,
             values: Joined::default(),
             keys: Joined::default(),
-            all: Joined::default(),
-            has_keys: false,
             added: 0,
             bytes: Vec::new(),
             ciphers: false,
@@ -116,10 +111,8 @@ impl<'s> Scan<'s> {
             let known = self.ways.len();
             let arg = if is_key { None } else { self.ways.add(&self.seen.ledger.key, arg, role, text) };
             let opens = arg.filter(|&arg| arg >= known);
-            self.has_keys |= is_key;
             let joined = if is_key { &mut self.keys } else { &mut self.values };
             joined.push(text, number, opens);
-            self.all.push(text, number, None);
         });
     }
 
@@ -138,7 +131,6 @@ impl<'s> Scan<'s> {
     pub fn finish(mut self, tool: &Name, found: &mut dyn FnMut(Carry)) -> bool {
         let state = &self.seen.state;
         let (values, keys) = (std::mem::take(&mut self.values), std::mem::take(&mut self.keys));
-        let all = std::mem::take(&mut self.all);
         if state.grams.is_empty() && state.credentials.is_empty() {
             return true;
         }
@@ -146,8 +138,10 @@ impl<'s> Scan<'s> {
         let given =
             values.text.len() + keys.text.len() + bytes.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         let mut budget = Budget::for_input(given, &self.seen.ledger.key);
+        let has_keys = !keys.leaves.is_empty();
+        let all = if has_keys { values.merged(&keys) } else { Joined::default() };
         let texts = [(&values, false), (&keys, false), (&all, true)];
-        for &(joined, only_split) in &texts[..if self.has_keys { 3 } else { 1 }] {
+        for &(joined, only_split) in &texts[..if has_keys { 3 } else { 1 }] {
             // What lies in one leaf was found there already.
             let found = &mut |carry| {
                 joined.of_leaves(&carry, &mut |carry| {
@@ -265,6 +259,29 @@ impl Joined {
     fn push(&mut self, text: &str, leaf: usize, opens: Option<usize>) {
         self.leaves.push(Part { start: self.text.len(), leaf, opens });
         self.text.push_str(text);
+    }
+
+    /// The leaves of both, in the order in which they were added.
+    fn merged(&self, other: &Self) -> Self {
+        fn of(joined: &Joined, at: usize) -> &str {
+            let end = joined.leaves.get(at + 1).map_or(joined.text.len(), |next| next.start);
+            &joined.text[joined.leaves[at].start..end]
+        }
+        let (mut all, mut here, mut there) = (Self::default(), 0, 0);
+        all.text.reserve(self.text.len() + other.text.len());
+        loop {
+            match (self.leaves.get(here), other.leaves.get(there)) {
+                (Some(part), other) if other.is_none_or(|other| part.leaf < other.leaf) => {
+                    all.push(of(self, here), part.leaf, None);
+                    here += 1;
+                }
+                (_, Some(part)) => {
+                    all.push(of(other, there), part.leaf, None);
+                    there += 1;
+                }
+                (_, None) => return all,
+            }
+        }
     }
 
     /// Calls `found` with the same finding in each leaf that it reaches into.
