@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    CallId, Deadline, Fault, FaultCode, InterfaceId, Label, Leaves, MethodId, ResourceLabel, RunId, Seq,
-    SpanId, ToolMetadata, TraceId, Verdict,
+    CallId, Deadline, Fault, FaultCode, HandleId, Headers, Incoming, InterfaceId, Label, Leaves, MethodId,
+    Outgoing, ResourceLabel, RunId, Seq, SpanId, ToolMetadata, TraceId, Verdict,
 };
 
 /// W3C trace context of a call, <https://www.w3.org/TR/trace-context/>.
@@ -65,12 +65,22 @@ pub struct Metadata {
     pub trace: TraceContext,
     /// Who calls.
     pub credential: Option<Credential>,
+    /// What else travels beside the call: baggage, trace state, the host's own.
+    pub headers: Headers,
 }
 
 impl Metadata {
     /// Metadata of call `call` in `run`, without deadline, trace or credential.
     pub fn new(run: RunId, call: CallId) -> Self {
-        Self { call, parent: None, run, deadline: None, trace: TraceContext::default(), credential: None }
+        Self {
+            call,
+            parent: None,
+            run,
+            deadline: None,
+            trace: TraceContext::default(),
+            credential: None,
+            headers: Headers::default(),
+        }
     }
 }
 
@@ -255,17 +265,17 @@ pub trait TypedBody: Send {
     /// The slot itself, for a dispatcher in the same process built from the same types.
     fn as_any(&mut self) -> &mut dyn Any;
 
-    /// Appends the encoded arguments.
+    /// Appends the encoded arguments. What is a stream leaves with them, so a call that has one is encoded once.
     ///
     /// # Errors
     /// [`FaultCode::InvalidArgument`] if a value cannot be encoded.
-    fn encode_args(&self, out: &mut Vec<u8>) -> Result<(), FaultCode>;
+    fn encode_args(&self, out: &mut Outgoing) -> Result<(), FaultCode>;
 
     /// Checks and decodes an encoded reply.
     ///
     /// # Errors
     /// [`FaultCode::InvalidReply`] if it has not the described shape.
-    fn decode_reply(&mut self, kind: ReplyKind, bytes: &[u8]) -> Result<(), FaultCode>;
+    fn decode_reply(&mut self, kind: ReplyKind, reply: Incoming) -> Result<(), FaultCode>;
 }
 
 impl<A: Payload, R: Payload, E: Payload> TypedBody for Slot<A, R, E> {
@@ -273,53 +283,34 @@ impl<A: Payload, R: Payload, E: Payload> TypedBody for Slot<A, R, E> {
         self
     }
 
-    fn encode_args(&self, out: &mut Vec<u8>) -> Result<(), FaultCode> {
+    fn encode_args(&self, out: &mut Outgoing) -> Result<(), FaultCode> {
         let args = self.args.as_ref().ok_or(FaultCode::InvalidArgument)?;
-        encode_into(args, out).map_err(|Malformed| FaultCode::InvalidArgument)
+        out.encode(args).map_err(|Malformed| FaultCode::InvalidArgument)
     }
 
-    fn decode_reply(&mut self, kind: ReplyKind, bytes: &[u8]) -> Result<(), FaultCode> {
+    fn decode_reply(&mut self, kind: ReplyKind, reply: Incoming) -> Result<(), FaultCode> {
         let outcome = match kind {
-            ReplyKind::Ok => decode(bytes, self.method.check_ok).map(Ok),
-            ReplyKind::Err => decode(bytes, self.method.check_err).map(Err),
+            ReplyKind::Ok => reply.decode(self.method.check_ok).map(Ok),
+            ReplyKind::Err => reply.decode(self.method.check_err).map(Err),
         };
         self.outcome = Some(outcome.map_err(|Malformed| FaultCode::InvalidReply)?);
         Ok(())
     }
 }
 
-/// Appends `value` in postcard's encoding.
-///
-/// # Errors
-/// [`Malformed`] if serde refuses the value.
-pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    *out = postcard::to_extend(value, std::mem::take(out)).map_err(|_| Malformed)?;
-    Ok(())
-}
-
-/// Checks `bytes` against the described shape, then decodes them, then insists that nothing is left.
-///
-/// # Errors
-/// [`Malformed`] at whichever step fails.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8], check: ShapeCheck) -> Result<T, Malformed> {
-    check(bytes)?;
-    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| Malformed)?;
-    if rest.is_empty() { Ok(value) } else { Err(Malformed) }
-}
-
 /// The values of a call that came in over a wire. `Debug` shows their length and not what they are.
 pub struct EncodedBody<'a> {
-    /// The encoded arguments.
-    pub args: &'a [u8],
+    /// The encoded arguments; the dispatcher takes them.
+    pub args: Incoming,
     /// Where the dispatcher appends the encoded reply.
-    pub reply: &'a mut Vec<u8>,
+    pub reply: &'a mut Outgoing,
     /// What the dispatcher says the reply is.
     pub kind: &'a mut ReplyKind,
 }
 
 impl std::fmt::Debug for EncodedBody<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "EncodedBody({} bytes of arguments)", self.args.len())
+        write!(f, "EncodedBody({} bytes of arguments)", self.args.bytes.len())
     }
 }
 
@@ -337,8 +328,19 @@ pub struct Request<'a> {
     pub interface: InterfaceId,
     /// The method.
     pub method: MethodId,
+    /// The object that it is called on; absent for what the peer hosts for everybody.
+    pub handle: Option<HandleId>,
+    /// Whether the call may be made again if nobody knows how it ended.
+    pub is_idempotent: bool,
     /// What travels beside the values.
     pub meta: &'a Metadata,
     /// The label of the arguments together.
     pub label: &'a Label,
+}
+
+impl<'a> Request<'a> {
+    /// A call of `method` on what the peer hosts for everybody, not to be made again.
+    pub fn new(interface: InterfaceId, method: MethodId, meta: &'a Metadata, label: &'a Label) -> Self {
+        Self { interface, method, handle: None, is_idempotent: false, meta, label }
+    }
 }

@@ -118,7 +118,7 @@ impl Caller {
         if !self.channel.clearance().admits(label) {
             return Err(Fault::new(FaultCode::ClearanceExceeded, meta.trace.trace));
         }
-        let request = Request { interface: method.interface, method: method.id, meta, label };
+        let request = Request::new(method.interface, method.id, meta, label);
         self.channel.call(request, slot).await
     }
 

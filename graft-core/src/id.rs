@@ -77,6 +77,10 @@ impl fmt::Display for CallId {
     }
 }
 
+/// An object that one end of a connection hosts for the other. It means nothing elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HandleId(pub u64);
+
 /// An identifier fit for a log: 1 to 128 bytes out of `A-Z a-z 0-9 . _ - : / @`.
 ///
 /// The narrow alphabet is what keeps argument text out of records: a sentence is not a `Name`.

@@ -20,6 +20,12 @@ pub trait Channel: Send + Sync {
         request: Request<'a>,
         body: &'a mut dyn TypedBody,
     ) -> BoxFuture<'a, Result<Label, Fault>>;
+
+    /// Asks the other end whether it takes calls. It says yes or no and nothing else, to anybody.
+    ///
+    /// # Errors
+    /// [`FaultCode::Unavailable`] if there is no answer.
+    fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>>;
 }
 
 /// Carries out calls: a dispatcher generated for an interface, or several behind a router.

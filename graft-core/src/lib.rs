@@ -14,6 +14,7 @@ mod caller;
 mod clearance;
 mod clock;
 mod fault;
+mod headers;
 mod id;
 mod interceptor;
 mod invoke;
@@ -22,6 +23,7 @@ mod label;
 pub mod labeled;
 mod leaf;
 pub mod ledger;
+pub mod port;
 mod record;
 mod resource;
 pub mod tool;
@@ -29,13 +31,14 @@ mod verdict;
 
 pub use call::{
     Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload, Reply,
-    ReplyKind, Request, ShapeCheck, Slot, TraceContext, TypedBody, decode, encode_into,
+    ReplyKind, Request, ShapeCheck, Slot, TraceContext, TypedBody,
 };
 pub use caller::Caller;
 pub use clearance::{Acceptable, Clearance, Payload as ProviderPayload, ProviderClearance, RowKind, Tagged};
 pub use clock::{Clock, Deadline, ManualClock, Timestamp};
 pub use fault::{Blame, CallError, Fault, FaultCode};
-pub use id::{CallId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
+pub use headers::{HeaderError, Headers};
+pub use id::{CallId, HandleId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
 pub use interceptor::{CallRecorder, DeadlineCheck, Done, Interceptor};
 pub use invoke::{Channel, Invoke, Router};
 pub use key::{MIN_KEY_LEN, WeakKey, check_key};
@@ -46,6 +49,7 @@ pub use ledger::{
     Carried, Carry, LedgerKey, Provenance, Restored, Scan, Seen, Snapshot, SnapshotError, SnapshotKey,
     SnapshotOf, Speaker, TaintLedger, View,
 };
+pub use port::{Incoming, Outgoing};
 pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
 pub use resource::{NoPattern, ResourceLabel, ResourcePattern, ResourceRule};
 pub use tool::{Effect, Exfil, OutputTrust, RecordRule, Role, ToolMetadata};

@@ -243,7 +243,7 @@ impl Bench {
         meta.trace.trace = TRACE;
         meta.deadline = timeout.map(|timeout| Deadline::after(&*self.clock, timeout));
         let mut slot = Slot::<String, String, String>::new(method.method(), text.to_owned());
-        let request = Request { interface: self.interface, method: method.method().id, meta: &meta, label };
+        let request = Request::new(self.interface, method.method().id, &meta, label);
         let label = self.within("every call ends", self.channel.call(request, &mut slot)).await?;
         assert!(matches!(slot.outcome(), Some(Outcome::Value(_) | Outcome::DomainError(_))), "no reply");
         Ok((slot.into_outcome().expect("there is a reply"), label))

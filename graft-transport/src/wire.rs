@@ -262,8 +262,7 @@ impl RequestFrame {
     }
 
     fn print(&self, out: &mut Vec<u8>) -> Result<(), FaultCode> {
-        let request =
-            Request { interface: self.interface, method: self.method, meta: &self.meta, label: &self.label };
+        let request = Request::new(self.interface, self.method, &self.meta, &self.label);
         let mut draft = RequestDraft::new(&request, self.remaining)?;
         draft.body().extend_from_slice(&self.body);
         out.extend_from_slice(&draft.finish()?.numbered(self.number));
@@ -440,7 +439,7 @@ const DEFAULT_LABEL: [u8; 4] = [1, 0, 1, 0];
 
 fn print_label(label: &Label, out: &mut Vec<u8>) -> Result<u16, FaultCode> {
     let start = out.len();
-    graft_core::encode_into(label, out).map_err(|_| FaultCode::Internal)?;
+    *out = postcard::to_extend(label, std::mem::take(out)).map_err(|_| FaultCode::Internal)?;
     let length = out.len() - start;
     if length > MAX_LABEL {
         return Err(FaultCode::LimitExceeded);
@@ -453,10 +452,9 @@ fn parse_label(bytes: &[u8]) -> Result<Label, CloseReason> {
     if bytes == DEFAULT_LABEL {
         return Ok(Label::default());
     }
-    let label: Label = graft_core::decode(bytes, |_| Ok(())).map_err(|_| CloseReason::Malformed)?;
-    let mut again = Vec::with_capacity(bytes.len());
-    graft_core::encode_into(&label, &mut again).map_err(|_| CloseReason::Malformed)?;
-    if again == bytes { Ok(label) } else { Err(CloseReason::Malformed) }
+    let (label, rest) = postcard::take_from_bytes::<Label>(bytes).map_err(|_| CloseReason::Malformed)?;
+    let again = postcard::to_stdvec(&label).map_err(|_| CloseReason::Malformed)?;
+    if rest.is_empty() && again == bytes { Ok(label) } else { Err(CloseReason::Malformed) }
 }
 
 /// What is left of a frame.

@@ -13,8 +13,7 @@ fn request(body: &[u8]) -> Unnumbered {
     let mut meta = Metadata::new(RunId([1; 16]), CallId(0));
     meta.credential = Some(Credential::new("token"));
     let label = Label::untrusted(Origin::MCP_DERIVED);
-    let request =
-        Request { interface: InterfaceId([2; 32]), method: MethodId([3; 8]), meta: &meta, label: &label };
+    let request = Request::new(InterfaceId([2; 32]), MethodId([3; 8]), &meta, &label);
     let mut draft = RequestDraft::new(&request, None).expect("fits");
     draft.body().extend_from_slice(body);
     draft.finish().expect("fits")
@@ -154,8 +153,7 @@ proptest! {
 fn a_peer_can_only_raise_the_label_of_arguments() {
     let (mut client, mut server) = pair(Limits::default());
     let (meta, label) = (Metadata::new(RunId([1; 16]), CallId(0)), Label::bottom());
-    let claim =
-        Request { interface: InterfaceId([2; 32]), method: MethodId([3; 8]), meta: &meta, label: &label };
+    let claim = Request::new(InterfaceId([2; 32]), MethodId([3; 8]), &meta, &label);
     let frame = RequestDraft::new(&claim, None).and_then(RequestDraft::finish).expect("fits");
     client.request(frame, 0).expect("is queued");
     let mut sent = transmit(|out| client.poll_transmit(out));

@@ -58,8 +58,7 @@ async fn no_byte_of_secret_arguments_reaches_the_socket() {
     let (meta, method) = (Metadata::new(RunId([1; 16]), CallId(0)), TestMethod::Echo.method());
     let label = Label::default().with_sensitivity(Sensitivity::Secret);
     let mut slot = Slot::<String, String, String>::new(method, TestService::SECRET.to_owned());
-    let request =
-        Request { interface: TestService::INTERFACE, method: method.id, meta: &meta, label: &label };
+    let request = Request::new(TestService::INTERFACE, method.id, &meta, &label);
     let fault = bounded(channel.call(request, &mut slot)).await.expect_err("the channel is not cleared");
     assert_eq!(fault.code(), FaultCode::ClearanceExceeded);
     drop(channel);

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use graft_core::{
-    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Invoke, Label, Labeled, Leaves, Malformed,
-    Method, Path, Payload, ReplyKind, Request, Slot, TypedBody, Visit, decode, encode_into,
+    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, Labeled, Leaves,
+    Malformed, Method, Outgoing, Path, Payload, ReplyKind, Request, Slot, TypedBody, Visit,
 };
 
 use crate::{Describe, EnumType, Interface, Type, TypeSet};
@@ -71,10 +71,11 @@ where
                 slot.set_outcome(run(args).await);
             } else {
                 // The caller was built from other Rust types of the same contract.
-                let (mut args, mut reply) = (Vec::new(), Vec::new());
+                let (mut args, mut reply) = (Outgoing::default(), Outgoing::default());
                 typed.encode_args(&mut args).map_err(fault)?;
-                let kind = encoded(method, &args, &mut reply, run).await.map_err(fault)?;
-                typed.decode_reply(kind, &reply).map_err(fault)?;
+                let args = Incoming::new(args.to_bytes());
+                let kind = encoded(method, args, &mut reply, run).await.map_err(fault)?;
+                typed.decode_reply(kind, Incoming::new(reply.to_bytes())).map_err(fault)?;
             }
         }
         Body::Encoded(EncodedBody { args, reply, kind }) => {
@@ -91,8 +92,8 @@ fn slot<A: Payload, R: Payload, E: Payload>(body: &mut dyn TypedBody) -> Option<
 
 async fn encoded<A, R, E, Run, Ran>(
     method: &'static Method,
-    args: &[u8],
-    reply: &mut Vec<u8>,
+    args: Incoming,
+    reply: &mut Outgoing,
     run: Run,
 ) -> Result<ReplyKind, FaultCode>
 where
@@ -102,11 +103,11 @@ where
     Run: FnOnce(A) -> Ran,
     Ran: Future<Output = Result<R, E>> + Send,
 {
-    let args = decode::<A>(args, method.check_args).map_err(|Malformed| FaultCode::InvalidArgument)?;
+    let args = args.decode::<A>(method.check_args).map_err(|Malformed| FaultCode::InvalidArgument)?;
     let outcome = run(args).await;
     let (kind, written) = match &outcome {
-        Ok(value) => (ReplyKind::Ok, encode_into(value, reply)),
-        Err(error) => (ReplyKind::Err, encode_into(error, reply)),
+        Ok(value) => (ReplyKind::Ok, reply.encode(value)),
+        Err(error) => (ReplyKind::Err, reply.encode(error)),
     };
     written.map_err(|Malformed| FaultCode::Internal)?;
     Ok(kind)

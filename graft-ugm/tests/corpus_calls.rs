@@ -11,8 +11,8 @@ use std::sync::Arc;
 use common::{callers, now};
 use corpus::{Everything, Maps, Node, Shape, everything, list, maps};
 use graft_core::{
-    Body, CallError, CallId, EncodedBody, FaultCode, Label, Leaf, Leaves, Metadata, MethodId, Name, Path,
-    ReplyKind, Request, RunId,
+    Body, CallError, CallId, EncodedBody, FaultCode, Incoming, Label, Leaf, Leaves, Metadata, MethodId, Name,
+    Outgoing, Path, ReplyKind, Request, RunId,
 };
 use graft_ugm::{Described, interface};
 use proptest::prelude::*;
@@ -78,14 +78,18 @@ fn a_value_too_deep_for_the_wire_is_a_typed_error_and_not_a_crash() {
 
 /// What the dispatcher says to these bytes, without a client.
 fn invoke(method: MethodId, args: &[u8]) -> Result<(ReplyKind, Vec<u8>), FaultCode> {
-    let (mut reply, mut kind) = (Vec::new(), ReplyKind::Ok);
+    let (mut reply, mut kind) = (Outgoing::default(), ReplyKind::Ok);
     let meta = Metadata::new(RunId([0; 16]), CallId(0));
     let label = Label::default();
-    let request = Request { interface: Echo::interface().id(), method, meta: &meta, label: &label };
-    let body = Body::Encoded(EncodedBody { args, reply: &mut reply, kind: &mut kind });
+    let request = Request::new(Echo::interface().id(), method, &meta, &label);
+    let body = Body::Encoded(EncodedBody {
+        args: Incoming::new(args.to_vec().into()),
+        reply: &mut reply,
+        kind: &mut kind,
+    });
     let dispatcher = Arc::new(Echo).dispatcher();
     now(dispatcher.invoke(request, body)).map_err(|fault| fault.code())?;
-    Ok((kind, reply))
+    Ok((kind, reply.to_bytes().to_vec()))
 }
 
 #[test]

@@ -409,6 +409,10 @@ impl Channel for Flatterer {
     ) -> BoxFuture<'a, Result<Label, Fault>> {
         Box::pin(async move { self.0.call(request, body).await.map(|_| Label::bottom()) })
     }
+
+    fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
+        self.0.health()
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::task::Poll;
 use futures::future::BoxFuture;
 use graft_core::{
     Body, Fault, FaultCode, InterfaceId, Invoke, Label, Malformed, Method, MethodId, Name, ReplyKind,
-    Request, Sensitivity, Slot, ToolMetadata, TypedBody, decode, encode_into,
+    Request, Sensitivity, Slot, ToolMetadata, TypedBody,
 };
 
 /// The methods of the [`TestService`]: each takes a `String` and returns a `String` or fails with one.
@@ -144,14 +144,14 @@ impl TestService {
                 slot.set_outcome(self.run(method, text).await);
             }
             Body::Encoded(body) => {
-                let text = decode(body.args, method.method().check_args);
+                let text = body.args.decode(method.method().check_args);
                 let text = text.map_err(|Malformed| FaultCode::InvalidArgument)?;
                 let (kind, text) = match self.run(method, text).await {
                     Ok(value) => (ReplyKind::Ok, value),
                     Err(error) => (ReplyKind::Err, error),
                 };
                 *body.kind = kind;
-                encode_into(&text, body.reply).map_err(|Malformed| FaultCode::Internal)?;
+                body.reply.encode(&text).map_err(|Malformed| FaultCode::Internal)?;
             }
         }
         Ok(match method {

@@ -85,7 +85,12 @@ impl TcpChannel {
             None => None,
         };
         let mut draft = RequestDraft::new(request, remaining).map_err(own)?;
-        body.encode_args(draft.body()).map_err(own)?;
+        let mut args = graft_core::Outgoing::default();
+        body.encode_args(&mut args).map_err(own)?;
+        if !args.ports.is_empty() {
+            return Err(own(FaultCode::InvalidArgument));
+        }
+        draft.body().extend_from_slice(&args.to_bytes());
         let frame = draft.finish().map_err(own)?;
 
         let answered = async {
@@ -108,7 +113,7 @@ impl TcpChannel {
         }
         match answer {
             Answer::Reply { kind, label, body: reply } => {
-                body.decode_reply(kind, &reply).map_err(own)?;
+                body.decode_reply(kind, graft_core::Incoming::new(reply.0)).map_err(own)?;
                 Ok(label)
             }
             Answer::Fault { code, trace } => Err((code, Some(trace))),
@@ -132,6 +137,14 @@ impl Channel for TcpChannel {
                 .await
                 .map_err(|(code, trace)| Fault::new(code, trace.unwrap_or(own)))
         })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
+        Box::pin(std::future::ready(if self.closed().is_none() {
+            Ok(true)
+        } else {
+            Err(FaultCode::Unavailable)
+        }))
     }
 }
 

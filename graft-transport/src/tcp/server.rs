@@ -203,10 +203,15 @@ async fn invoke(
     frame: &RequestFrame,
     draft: &mut ReplyDraft,
 ) -> Result<(ReplyKind, Label), FaultCode> {
-    let request =
-        Request { interface: frame.interface, method: frame.method, meta: &frame.meta, label: &frame.label };
+    let request = Request::new(frame.interface, frame.method, &frame.meta, &frame.label);
     let mut kind = ReplyKind::Ok;
-    let body = EncodedBody { args: &frame.body, reply: draft.body(), kind: &mut kind };
+    let mut reply = graft_core::Outgoing::default();
+    let args = graft_core::Incoming::new(frame.body.0.clone());
+    let body = EncodedBody { args, reply: &mut reply, kind: &mut kind };
     let label = router.invoke(request, Body::Encoded(body)).await.map_err(|fault| fault.code())?;
+    if !reply.ports.is_empty() {
+        return Err(FaultCode::Internal);
+    }
+    draft.body().extend_from_slice(&reply.to_bytes());
     Ok((kind, label))
 }

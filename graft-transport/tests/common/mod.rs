@@ -62,8 +62,7 @@ pub(crate) async fn call_within(
     let label = Label::default();
     let method = method.method();
     let mut slot = Slot::<String, String, String>::new(method, text.to_owned());
-    let request =
-        Request { interface: TestService::INTERFACE, method: method.id, meta: &meta, label: &label };
+    let request = Request::new(TestService::INTERFACE, method.id, &meta, &label);
     channel.call(request, &mut slot).await?;
     Ok(slot.into_outcome().expect("there is a reply").unwrap_or_else(|error| error))
 }

@@ -49,9 +49,9 @@ impl Raw {
     pub(crate) async fn request(&mut self, number: u64, method: TestMethod, text: &str) {
         let (meta, label) = (Metadata::new(RunId([1; 16]), CallId(0)), Label::default());
         let method = method.method().id;
-        let request = Request { interface: TestService::INTERFACE, method, meta: &meta, label: &label };
+        let request = Request::new(TestService::INTERFACE, method, &meta, &label);
         let mut draft = RequestDraft::new(&request, None).expect("fits");
-        graft_core::encode_into(&text, draft.body()).expect("encodes");
+        draft.body().extend(postcard::to_stdvec(&text).expect("encodes"));
         let mut out = Vec::new();
         // A draft has no number of its own; a parsed frame can be given one.
         let mut session = graft_transport::session::ClientSession::new(Limits::default());

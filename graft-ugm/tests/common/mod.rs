@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use futures::future::BoxFuture;
 use graft_core::{
-    Body, Caller, Channel, Clearance, EncodedBody, Fault, Invoke, Label, ManualClock, ReplyKind, Request,
-    Router, RunId, TypedBody,
+    Body, Caller, Channel, Clearance, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, ManualClock,
+    Outgoing, ReplyKind, Request, Router, RunId, TypedBody,
 };
 
 /// Hands the Rust values over as they are.
@@ -26,6 +26,10 @@ impl Channel for Typed {
         body: &'a mut dyn TypedBody,
     ) -> BoxFuture<'a, Result<Label, Fault>> {
         Box::pin(self.0.invoke(request, Body::Typed(body)))
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
+        Box::pin(async { Ok(true) })
     }
 }
 
@@ -44,13 +48,19 @@ impl Channel for Encoded {
     ) -> BoxFuture<'a, Result<Label, Fault>> {
         Box::pin(async move {
             let trace = request.meta.trace.trace;
-            let (mut args, mut reply, mut kind) = (Vec::new(), Vec::new(), ReplyKind::Ok);
+            let (mut args, mut reply, mut kind) = (Outgoing::default(), Outgoing::default(), ReplyKind::Ok);
             body.encode_args(&mut args).map_err(|code| Fault::new(code, trace))?;
-            let encoded = EncodedBody { args: &args, reply: &mut reply, kind: &mut kind };
+            let encoded =
+                EncodedBody { args: Incoming::new(args.to_bytes()), reply: &mut reply, kind: &mut kind };
             let label = self.0.invoke(request, Body::Encoded(encoded)).await?;
-            body.decode_reply(kind, &reply).map_err(|code| Fault::new(code, trace))?;
+            body.decode_reply(kind, Incoming::new(reply.to_bytes()))
+                .map_err(|code| Fault::new(code, trace))?;
             Ok(label)
         })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
+        Box::pin(async { Ok(true) })
     }
 }
 
