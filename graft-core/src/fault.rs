@@ -100,6 +100,8 @@ fault_codes! {
     Forbidden = 16, "forbidden", Caller, "the credential lacks a scope that the method needs";
     /// Our own bug or a panic in user code.
     Internal = 17, "internal", Peer, "the receiver failed; its log has the trace id";
+    /// The object that the call was made on is no longer there.
+    HandleGone = 18, "handle_gone", Caller, "the object is gone: it was dropped or its lease ran out; ask for a new one";
 }
 
 impl FaultCode {

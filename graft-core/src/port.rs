@@ -99,6 +99,11 @@ impl Outgoing {
         })
     }
 
+    /// Takes the bytes, none of which are shared.
+    pub fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
     /// All bytes in one piece.
     pub fn to_bytes(&self) -> Bytes {
         let mut whole = Vec::with_capacity(self.len());

@@ -66,6 +66,18 @@ close_reasons! {
     IdleTimeout = 11, "idle-timeout", "the connection was idle for too long";
     /// The server holds as many connections as it may.
     TooManyConnections = 12, "too-many-connections", "the server holds as many connections as it may";
+    /// A request names an interface that was not bound.
+    UnboundInterface = 13, "unbound-interface", "a call names an interface that was not bound";
+    /// A stream number that is not above all earlier ones.
+    StreamNumberReused = 14, "stream-number-reused", "a stream number was used twice";
+    /// An item, end, credit or stop of a stream that never was.
+    UnknownStream = 15, "unknown-stream", "a frame names a stream that does not exist";
+    /// More items than there was credit for, or more credit than there is window.
+    CreditExceeded = 16, "credit-exceeded", "the peer went beyond its credit";
+    /// More cancels, stops or questions than [`Limits::max_cancel_rate`](crate::Limits::max_cancel_rate).
+    RateExceeded = 17, "rate-exceeded", "the peer sent too many cancels, stops or questions in a second";
+    /// Something waited for the peer, and it said nothing for twice the keepalive time.
+    PeerSilent = 18, "peer-silent", "the peer said nothing for too long";
     /// The connection broke without a goodbye. Never travels.
     Disconnected = 254, "disconnected", "the peer is gone";
     /// A number that this version does not know.
@@ -84,6 +96,11 @@ impl CloseReason {
                 | Self::UnknownCall
                 | Self::CallNumberReused
                 | Self::MetadataTooLarge
+                | Self::UnboundInterface
+                | Self::StreamNumberReused
+                | Self::UnknownStream
+                | Self::CreditExceeded
+                | Self::RateExceeded
         )
     }
 }

@@ -1,0 +1,167 @@
+//! The calls that are made here.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use graft_core::{FaultCode, InterfaceId, Outgoing};
+
+use super::numbers::NumberMap;
+use super::{Frame, Port, RequestHead, Session};
+use crate::wire::{begin, end};
+use crate::{CloseReason, Closed};
+
+/// The most interfaces that one side calls over one connection.
+pub(super) const MAX_INTERFACES: usize = 1024;
+
+/// Unanswered calls with what is attached. `None` for one whose caller no longer waits: its answer still has to come.
+pub(super) struct Calls<C> {
+    open: NumberMap<Option<C>>,
+    next: u64,
+    deadlines: Deadlines,
+    /// Interfaces by the number under which they were bound.
+    bound: Vec<InterfaceId>,
+}
+
+impl<C> Calls<C> {
+    pub(super) fn new() -> Self {
+        Self { open: NumberMap::default(), next: 0, deadlines: Deadlines::default(), bound: Vec::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+        self.deadlines = Deadlines::default();
+    }
+
+    /// The interface that the peer speaks of.
+    pub(super) fn bound(&self, index: u16) -> Result<InterfaceId, CloseReason> {
+        self.bound.get(usize::from(index)).copied().ok_or(CloseReason::UnexpectedFrame)
+    }
+
+    /// Takes out a call that is answered; `None` if nobody waits for it any more.
+    pub(super) fn answered(&mut self, number: u64) -> Result<Option<C>, CloseReason> {
+        self.open.remove(&number).ok_or(CloseReason::UnknownCall)
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.deadlines.due()
+    }
+
+    /// The next call whose deadline has passed.
+    pub(super) fn expired(&mut self, now: Duration) -> Option<(u64, C)> {
+        loop {
+            let number = self.deadlines.expired(now)?;
+            if let Some(call) = self.open.get_mut(&number).and_then(Option::take) {
+                return Some((number, call));
+            }
+        }
+    }
+}
+
+impl<C, A> Session<C, A> {
+    /// Queues a request and attaches `call` to it until it is answered. Returns the number of the call.
+    ///
+    /// `args` is used up if it is large, and `ports` are what its ports have become ([`Session::produce`],
+    /// [`Session::host`]). A call that is not answered by its deadline is cancelled and answered with
+    /// [`FaultCode::DeadlineExceeded`].
+    ///
+    /// # Errors
+    /// [`FaultCode::LimitExceeded`] if the frame is longer than the peer reads or too many calls are
+    /// unanswered; the fault of the end ([`Closed::fault_code`]) or [`FaultCode::Unavailable`] if the
+    /// connection is not open or the peer takes no more calls.
+    pub fn request(
+        &mut self,
+        now: Duration,
+        head: RequestHead<'_>,
+        args: &mut Outgoing,
+        ports: &[Port],
+        call: C,
+    ) -> Result<u64, FaultCode> {
+        if !self.is_open() || self.is_draining {
+            return Err(self.closed.map_or(FaultCode::Unavailable, Closed::fault_code));
+        }
+        let most = self.peer.map_or(0, |peer| peer.max_calls.min(self.limits.max_in_flight()) as usize);
+        if self.calls.len() >= most {
+            return Err(FaultCode::LimitExceeded);
+        }
+        if !self.is_active() {
+            self.watch.quiet_since(now);
+        }
+        let interface = self.bind(head.request.interface)?;
+        let number = self.calls.next;
+        let longest = self.longest();
+        let out = self.outbox.tail();
+        let start = begin(out);
+        let printed = head.print(number, interface, ports, out);
+        let length = out.len() - start + args.len();
+        if printed.is_err() || length > longest || !end(start, out, args.len()) {
+            out.truncate(start);
+            return Err(printed.err().unwrap_or(FaultCode::LimitExceeded));
+        }
+        self.outbox.push_body(args);
+        self.calls.next += 1;
+        self.calls.open.insert(number, Some(call));
+        if let Some(left) = head.remaining {
+            let open = &self.calls.open;
+            self.calls.deadlines.add(now.saturating_add(left), number, open.len(), |number| {
+                matches!(open.get(&number), Some(Some(_)))
+            });
+        }
+        Ok(number)
+    }
+
+    /// Says that nobody waits for call `number` any more. Does nothing if it is answered.
+    pub fn cancel(&mut self, number: u64) {
+        if let Some(call @ Some(_)) = self.calls.open.get_mut(&number) {
+            *call = None;
+            self.say(&Frame::Cancel { number });
+        }
+    }
+
+    /// The number under which the peer knows `interface`; it is told first if it does not. Whether the peer hosts
+    /// it for everybody comes back as an event.
+    ///
+    /// # Errors
+    /// [`FaultCode::LimitExceeded`] if there are too many.
+    pub fn bind(&mut self, interface: InterfaceId) -> Result<u16, FaultCode> {
+        let bound = &self.calls.bound;
+        // Callers of one connection mostly use few interfaces, the last one most.
+        if let Some(index) = bound.iter().rposition(|bound| *bound == interface) {
+            return Ok(index as u16);
+        }
+        if bound.len() >= MAX_INTERFACES {
+            return Err(FaultCode::LimitExceeded);
+        }
+        let index = bound.len() as u16;
+        self.calls.bound.push(interface);
+        self.say(&Frame::Bind { index, interface });
+        Ok(index)
+    }
+}
+
+/// Deadlines by time. Those of calls that ended stay until there are more of them than of others.
+#[derive(Default)]
+pub(super) struct Deadlines(BinaryHeap<Reverse<(Duration, u64)>>);
+
+impl Deadlines {
+    pub(super) fn add(&mut self, at: Duration, number: u64, open: usize, is_open: impl Fn(u64) -> bool) {
+        if self.0.len() > 64 + 2 * open {
+            self.0.retain(|Reverse((_, number))| is_open(*number));
+        }
+        self.0.push(Reverse((at, number)));
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.0.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The next number whose time has come, whether it is still open or not.
+    pub(super) fn expired(&mut self, now: Duration) -> Option<u64> {
+        self.due().filter(|at| *at <= now)?;
+        self.0.pop().map(|Reverse((_, number))| number)
+    }
+}

@@ -1,0 +1,75 @@
+//! What a session waits for, and for how long.
+
+use std::time::Duration;
+
+use super::Role;
+use crate::{CloseReason, Limits};
+
+pub(super) struct Watch {
+    began: Duration,
+    /// Since when the peer said nothing that it could have said.
+    quiet: Duration,
+    /// Whether it was asked since.
+    is_asked: bool,
+    /// Since when a frame is half read.
+    partial: Option<Duration>,
+    /// Since when the peer takes no bytes.
+    stalled: Option<Duration>,
+}
+
+impl Watch {
+    pub(super) fn new(now: Duration) -> Self {
+        Self { began: now, quiet: now, is_asked: false, partial: None, stalled: None }
+    }
+
+    /// Bytes came in, of which `left` are not a whole frame; whether any frame got whole.
+    pub(super) fn heard(&mut self, now: Duration, left: usize, any_whole: bool) {
+        self.quiet_since(now);
+        self.partial = match left {
+            0 => None,
+            _ if any_whole => Some(now),
+            _ => self.partial.or(Some(now)),
+        };
+    }
+
+    pub(super) fn quiet_since(&mut self, now: Duration) {
+        self.quiet = now;
+        self.is_asked = false;
+    }
+
+    pub(super) fn asked(&mut self) {
+        self.is_asked = true;
+    }
+
+    pub(super) fn writing(&mut self, now: Duration, is_stalled: bool) {
+        self.stalled = is_stalled.then(|| self.stalled.unwrap_or(now));
+    }
+
+    /// What is due next: an end with its reason, or a question whether the peer is there.
+    pub(super) fn due(
+        &self,
+        limits: &Limits,
+        is_greeted: bool,
+        is_active: bool,
+        role: Role,
+    ) -> Option<(Duration, Option<CloseReason>)> {
+        let frame = limits.frame_timeout();
+        let handshake = (!is_greeted)
+            .then(|| (self.began + limits.handshake_timeout(), Some(CloseReason::HandshakeTimeout)));
+        let stuck = self.partial.into_iter().chain(self.stalled).min();
+        let stuck = stuck.map(|since| (since.saturating_add(frame), Some(CloseReason::FrameTimeout)));
+        let quiet = match (is_active, self.is_asked) {
+            _ if !is_greeted => None,
+            (true, false) => Some((self.quiet.saturating_add(limits.keepalive()), None)),
+            (true, true) => {
+                let until = self.quiet.saturating_add(limits.keepalive().saturating_mul(2));
+                Some((until, Some(CloseReason::PeerSilent)))
+            }
+            (false, _) if role == Role::Server && self.partial.is_none() => {
+                Some((self.quiet.saturating_add(limits.idle_timeout()), Some(CloseReason::IdleTimeout)))
+            }
+            (false, _) => None,
+        };
+        [handshake, stuck, quiet].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
