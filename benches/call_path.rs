@@ -20,7 +20,9 @@ use futures::future::try_join_all;
 use futures::lock::Mutex;
 use graft::core::{CallId, Channel, OutputTrust, RunId};
 use graft::dataflow::{DataFlowMode, ToolMetadata};
-use graft::{Agent, Caller, Gateway, Label, Name, Origin, SystemClock, TcpChannel, TcpOptions, interface};
+use graft::{
+    Agent, Caller, Gateway, Label, Name, Origin, RemoteChannel, RemoteOptions, SystemClock, interface,
+};
 use harness::text::{Script, text};
 use harness::{Bench, Case, Failure, Round};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -160,12 +162,13 @@ fn in_process(bench: &mut Bench) -> Result<(), Failure> {
 
 fn over_tcp(bench: &mut Bench, runtime: &Runtime, threads: &str) -> Result<(), Failure> {
     let (server, channel) = runtime.block_on(async {
-        let options = || TcpOptions::new(Arc::new(SystemClock::new()));
+        let options = || RemoteOptions::new(Arc::new(SystemClock::new()));
         let server = Gateway::new().host(Arc::new(Echo)).serve_tcp("127.0.0.1:0", options())?;
-        let channel: Arc<dyn Channel> = Arc::new(TcpChannel::connect(server.local_addr(), options()).await?);
+        let channel: Arc<dyn Channel> =
+            Arc::new(RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options()).await?);
         Ok::<_, Failure>((server, channel))
     })?;
-    let sizes = runtime.block_on(bytes_of_a_call(server.local_addr()))?;
+    let sizes = runtime.block_on(bytes_of_a_call(server.local_addr().expect("it is TCP")))?;
     let raw = |in_flight| runtime.block_on(RawPeer::connect(sizes, in_flight));
     let (single, batched) = (raw(1)?, raw(IN_FLIGHT)?);
     let bare = bare(channel.clone());
@@ -348,7 +351,7 @@ async fn bytes_of_a_call(server: std::net::SocketAddr) -> Result<(usize, usize),
         let mut far = TcpStream::connect(server).await?;
         copy_bidirectional(&mut near, &mut far).await
     });
-    let channel = TcpChannel::connect(addr, TcpOptions::new(Arc::new(SystemClock::new()))).await?;
+    let channel = RemoteChannel::tcp(addr, RemoteOptions::new(Arc::new(SystemClock::new()))).await?;
     let client = bare(Arc::new(channel));
     for _ in 0..CALLS {
         What::Echo.call(&client).await?;

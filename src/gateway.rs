@@ -60,8 +60,8 @@ impl Gateway {
     pub fn serve_tcp(
         &self,
         addr: impl std::net::ToSocketAddrs,
-        options: graft_transport::TcpOptions,
-    ) -> Result<graft_transport::TcpServer, graft_transport::BindError> {
-        graft_transport::TcpServer::bind(addr, self.router(), options)
+        options: graft_transport::RemoteOptions,
+    ) -> Result<graft_transport::Server, graft_transport::net::BindError> {
+        graft_transport::Server::tcp(addr, self.router(), options)
     }
 }

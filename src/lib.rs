@@ -63,7 +63,7 @@ pub use graft_core::{
     Tagged, TaintLedger, Timestamp, Trust,
 };
 #[cfg(feature = "tcp")]
-pub use graft_transport::{TcpChannel, TcpOptions, TcpServer};
+pub use graft_transport::{RemoteChannel, RemoteOptions, Server};
 pub use graft_ugm::{Bytes, Decimal, Describe, Described, Uuid, interface};
 
 pub use graft_audit as audit;

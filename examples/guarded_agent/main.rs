@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use graft::{Agent, Described, Gateway, Name, SystemClock, TcpChannel, TcpOptions, TcpServer};
+use graft::{Agent, Described, Gateway, Name, RemoteChannel, RemoteOptions, Server, SystemClock};
 
 use options::{ChannelKind, Options};
 use report::{Log, RunReport, Stopped, Summary};
@@ -70,8 +70,9 @@ async fn run_all(options: &Options) -> Result<Summary, Failure> {
         .timeout(Duration::from_secs(10))
         .measure_judgements()
         .build();
-    let place =
-        server.as_ref().map_or("in this process".to_owned(), |server| format!("on {}", server.local_addr()));
+    let place = server.as_ref().map_or("in this process".to_owned(), |server| {
+        format!("on {}", server.local_addr().expect("it is TCP"))
+    });
     println!("{} tools {place}; {}\n", tools(), agent.summary());
 
     let mut summary = Summary::new(options.mode);
@@ -99,21 +100,21 @@ async fn connect(
     kind: ChannelKind,
     gateway: &Gateway,
     log: &Log,
-) -> Result<(Arc<dyn graft::core::Channel>, Option<TcpServer>), Failure> {
+) -> Result<(Arc<dyn graft::core::Channel>, Option<Server>), Failure> {
     if kind == ChannelKind::Local {
         return Ok((gateway.local(), None));
     }
     let why = Name::from_static("own-loopback");
     let who = Name::from_static("guarded_agent");
     let options = || {
-        TcpOptions::new(Arc::new(SystemClock::new())).danger_raise_clearance(
+        RemoteOptions::new(Arc::new(SystemClock::new())).danger_raise_clearance(
             why.clone(),
             who.clone(),
             &*log.recorder(),
         )
     };
     let server = gateway.serve_tcp("127.0.0.1:0", options()?)?;
-    let channel = TcpChannel::connect(server.local_addr(), options()?).await?;
+    let channel = RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options()?).await?;
     Ok((Arc::new(channel), Some(server)))
 }
 

@@ -1,6 +1,7 @@
 //! A call: what is invoked, with what, on whose behalf; and the body that carries its values.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CallId, Deadline, Fault, FaultCode, HandleId, Headers, Incoming, InterfaceId, Label, Leaves, MethodId,
-    Outgoing, ResourceLabel, RunId, Seq, SpanId, ToolMetadata, TraceId, Verdict,
+    Outgoing, Peer, ResourceLabel, RunId, Seq, SpanId, ToolMetadata, TraceId, Verdict,
 };
 
 /// W3C trace context of a call, <https://www.w3.org/TR/trace-context/>.
@@ -67,6 +68,8 @@ pub struct Metadata {
     pub credential: Option<Credential>,
     /// What else travels beside the call: baggage, trace state, the host's own.
     pub headers: Headers,
+    /// What the connection knows of whoever sent the call; nobody but a server's end sets it.
+    pub peer: Option<Arc<Peer>>,
 }
 
 impl Metadata {
@@ -80,6 +83,7 @@ impl Metadata {
             trace: TraceContext::default(),
             credential: None,
             headers: Headers::default(),
+            peer: None,
         }
     }
 }

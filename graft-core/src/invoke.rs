@@ -42,6 +42,17 @@ pub trait Invoke: Send + Sync {
     fn invoke<'a>(&'a self, request: Request<'a>, body: Body<'a>) -> BoxFuture<'a, Result<Label, Fault>>;
 }
 
+/// Decides whether a call that came in may be carried out at all, before its arguments are decoded.
+///
+/// What it can go by is in the request: the method, the credential and what the connection knows of its peer.
+pub trait Admit: Send + Sync {
+    /// Lets the call in.
+    ///
+    /// # Errors
+    /// Why not, as the caller is told; [`FaultCode::Unauthenticated`] or [`FaultCode::Forbidden`].
+    fn admit(&self, request: &Request<'_>) -> Result<(), FaultCode>;
+}
+
 /// Sends each call to the dispatcher that hosts its interface.
 #[derive(Clone, Default)]
 pub struct Router {

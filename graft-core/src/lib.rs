@@ -23,6 +23,7 @@ mod label;
 pub mod labeled;
 mod leaf;
 pub mod ledger;
+mod peer;
 pub mod port;
 mod record;
 mod resource;
@@ -40,7 +41,7 @@ pub use fault::{Blame, CallError, Fault, FaultCode};
 pub use headers::{HeaderError, Headers};
 pub use id::{CallId, HandleId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
 pub use interceptor::{CallRecorder, DeadlineCheck, Done, Interceptor};
-pub use invoke::{Channel, Invoke, Router};
+pub use invoke::{Admit, Channel, Invoke, Router};
 pub use key::{MIN_KEY_LEN, WeakKey, check_key};
 pub use label::{Label, Origin, Origins, Sensitivity, TaintLabel, Trust};
 pub use labeled::{Door, Labeled, Receipt};
@@ -49,6 +50,7 @@ pub use ledger::{
     Carried, Carry, LedgerKey, Provenance, Restored, Scan, Seen, Snapshot, SnapshotError, SnapshotKey,
     SnapshotOf, Speaker, TaintLedger, View,
 };
+pub use peer::{Peer, TlsPeer, UnixPeer};
 pub use port::{Incoming, Outgoing};
 pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
 pub use resource::{NoPattern, ResourceLabel, ResourcePattern, ResourceRule};

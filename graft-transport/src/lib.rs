@@ -3,11 +3,11 @@
 //! It refuses to judge. There is no policy here and no type of the application: a channel checks that a
 //! label may cross it at all, keeps its limits and deadlines, and carries credentials without reading them.
 //! It encrypts nothing either, so a channel that leaves the process carries no secret unless the host raised
-//! it by `TcpOptions::danger_raise_clearance`, which leaves a record.
+//! it by `RemoteOptions::danger_raise_clearance`, which leaves a record.
 //!
 //! - [`LocalChannel`]: the method runs in the caller's task, on the caller's values. No runtime is needed.
-//! - `TcpServer` and `TcpChannel`, behind the default feature `tcp`: many calls at a time over one
-//!   connection, on tokio.
+//! - `Server` and `RemoteChannel`, behind the default feature `tcp`: calls, streams and objects over one
+//!   connection, on tokio; `net` has the streams of bytes below them.
 //! - [`session`] and [`wire`]: the protocol without sockets, for a transport of one's own; `WIRE.md` is
 //!   its document.
 //! - `conformance`, behind the feature of that name: what every channel has to do, as functions to run.
@@ -59,13 +59,15 @@ mod close;
 pub mod conformance;
 mod limits;
 mod local;
-pub mod session;
 #[cfg(feature = "tcp")]
-mod tcp;
+pub mod net;
+#[cfg(feature = "tcp")]
+mod remote;
+pub mod session;
 pub mod wire;
 
 pub use close::{CloseReason, Closed, ClosedBy};
 pub use limits::Limits;
 pub use local::LocalChannel;
 #[cfg(feature = "tcp")]
-pub use tcp::{BindError, ConnectError, TcpChannel, TcpOptions, TcpServer};
+pub use remote::{ConnectError, Dispatch, RemoteChannel, RemoteOptions, Server};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use common::{Machine, options};
 use graft_core::{Channel, Clock, MemoryRecorder, Name, Router};
 use graft_transport::conformance::{self, Connect};
-use graft_transport::{LocalChannel, TcpChannel, TcpOptions, TcpServer};
+use graft_transport::{LocalChannel, RemoteChannel, RemoteOptions, Server};
 
 struct Local;
 
@@ -22,20 +22,22 @@ impl Connect for Local {
 }
 
 struct Tcp {
-    options: TcpOptions,
-    servers: Mutex<Vec<TcpServer>>,
+    options: RemoteOptions,
+    servers: Mutex<Vec<Server>>,
 }
 
 impl Tcp {
-    fn new(options: TcpOptions) -> Self {
+    fn new(options: RemoteOptions) -> Self {
         Self { options, servers: Mutex::default() }
     }
 }
 
 impl Connect for Tcp {
     async fn connect(&self, router: Router) -> Arc<dyn Channel> {
-        let server = TcpServer::bind("127.0.0.1:0", router, self.options.clone()).expect("binds");
-        let channel = TcpChannel::connect(server.local_addr(), self.options.clone()).await.expect("connects");
+        let server = Server::tcp("127.0.0.1:0", router, self.options.clone()).expect("binds");
+        let channel = RemoteChannel::tcp(server.local_addr().expect("it is TCP"), self.options.clone())
+            .await
+            .expect("connects");
         self.servers.lock().expect("not poisoned").push(server);
         Arc::new(channel)
     }

@@ -16,7 +16,7 @@ use graft::dataflow::{
 };
 use graft::{
     Agent, AgentBuilder, CallError, Clearance, Described, Fault, FaultCode, Gateway, Interceptor, Label,
-    ManualClock, Name, Recorder, Run, RunError, Sensitivity, TcpChannel, TcpOptions, TcpServer, Trust,
+    ManualClock, Name, Recorder, RemoteChannel, RemoteOptions, Run, RunError, Sensitivity, Server, Trust,
     interface,
 };
 
@@ -87,19 +87,20 @@ const BOTH: [Over; 2] = [Over::Local, Over::Tcp];
 struct Stage {
     desk: Arc<Desk>,
     channel: Arc<dyn Channel>,
-    _server: Option<TcpServer>,
+    _server: Option<Server>,
 }
 
 impl Stage {
     async fn new(over: Over) -> Self {
         let desk = Arc::new(Desk::default());
         let gateway = Gateway::new().host(desk.clone());
-        let options = || TcpOptions::new(Arc::new(graft::SystemClock::new()));
+        let options = || RemoteOptions::new(Arc::new(graft::SystemClock::new()));
         if over == Over::Local {
             return Self { desk, channel: gateway.local(), _server: None };
         }
         let server = gateway.serve_tcp((Ipv4Addr::LOCALHOST, 0), options()).expect("listens");
-        let channel = TcpChannel::connect(server.local_addr(), options()).await.expect("connects");
+        let channel =
+            RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options()).await.expect("connects");
         Self { desk, channel: Arc::new(channel), _server: Some(server) }
     }
 

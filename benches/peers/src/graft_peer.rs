@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use graft::core::RunId;
-use graft::{Caller, Gateway, Name, SystemClock, TcpChannel, TcpOptions, TcpServer, interface};
+use graft::{Caller, Gateway, Name, SystemClock, RemoteChannel, RemoteOptions, Server, interface};
 
 use crate::{Failure, Peer};
 
@@ -23,14 +23,14 @@ impl Echo {
 pub struct Graft {
     client: EchoClient,
     /// Stops serving when dropped.
-    _server: Arc<TcpServer>,
+    _server: Arc<Server>,
 }
 
 pub async fn connect() -> Result<Graft, Failure> {
     let clock = Arc::new(SystemClock::new());
-    let options = TcpOptions::new(clock.clone());
+    let options = RemoteOptions::new(clock.clone());
     let server = Gateway::new().host(Arc::new(Echo)).serve_tcp("127.0.0.1:0", options.clone())?;
-    let channel = TcpChannel::connect(server.local_addr(), options).await?;
+    let channel = RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options).await?;
     let client = EchoClient::new(Caller::new(Arc::new(channel), clock, RunId([7; 16])));
     Ok(Graft { client, _server: Arc::new(server) })
 }

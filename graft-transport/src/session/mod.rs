@@ -84,6 +84,8 @@ pub enum Event<C, A> {
     Stopped(u64),
     /// Nobody holds an object that is hosted here, or its lease ran out; drop it.
     Released(HandleId),
+    /// The peer is going to call this interface; say whether it is hosted for everybody with [`Session::bound`].
+    Bind(InterfaceId),
     /// Whether an interface that this side calls is hosted over there for everybody.
     Bound(InterfaceId, bool),
     /// Somebody asks for health; answer with [`Session::answer_health`].
@@ -240,7 +242,10 @@ impl<C, A> Session<C, A> {
             Frame::Bind { .. } | Frame::Request(_) if !self.may_be_called() => {
                 return Err(CloseReason::UnexpectedFrame);
             }
-            Frame::Bind { index, interface } => self.serving.bind(index, interface)?,
+            Frame::Bind { index, interface } => {
+                self.serving.bind(index, interface)?;
+                self.events.push_back(Event::Bind(interface));
+            }
             Frame::Bound { index, is_hosted } => {
                 let interface = self.calls.bound(index)?;
                 self.events.push_back(Event::Bound(interface, is_hosted));
@@ -427,7 +432,8 @@ impl<C, A> Session<C, A> {
         }
     }
 
-    /// Ends the session, queues the goodbye and drops what is attached. The first end stays and is returned.
+    /// Ends the session and queues the goodbye. Calls that were carried out here are cancelled; what is attached to
+    /// calls that were made here is dropped. The first end stays and is returned.
     pub fn close(&mut self, closed: Closed) -> Closed {
         if let Some(first) = self.closed {
             return first;
@@ -441,7 +447,7 @@ impl<C, A> Session<C, A> {
         }
         self.closed = Some(closed);
         self.calls.clear();
-        self.serving.clear();
+        self.events.extend(self.serving.clear().map(Event::Cancelled));
         self.streams.clear();
         self.objects.clear();
         self.events.push_back(Event::Closed(closed));
@@ -473,6 +479,11 @@ impl<C, A> Session<C, A> {
     /// queue should wait, and a shell should not read on, for what it reads may add to it.
     pub fn has_room(&self) -> bool {
         self.outbox.len() < self.limits.max_buffered()
+    }
+
+    /// Whether anything waits to be fetched.
+    pub fn has_output(&self) -> bool {
+        self.outbox.len() > 0
     }
 
     /// How many calls that were made here are unanswered, those that nobody waits for included.

@@ -52,10 +52,11 @@ impl<A> Serving<A> {
         self.active.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.active.clear();
+    /// Gives back what is attached to the active calls, none of which go on.
+    pub(super) fn clear(&mut self) -> impl Iterator<Item = Option<A>> {
         self.bytes = 0;
         self.deadlines = Deadlines::default();
+        std::mem::take(&mut self.active).into_values().map(|active| active.attached)
     }
 
     pub(super) fn bind(&mut self, index: u16, interface: InterfaceId) -> Result<(), CloseReason> {

@@ -12,7 +12,7 @@ use graft_core::{
     CallId, Channel, Clock, Deadline, Fault, Label, Metadata, Request, Router, RunId, Slot, Timestamp,
 };
 use graft_transport::conformance::{Counters, TestMethod, TestService};
-use graft_transport::{TcpOptions, TcpServer};
+use graft_transport::{RemoteOptions, Server};
 use tokio::time::Instant;
 
 /// The time of the tokio runtime where there is one, so that it stands still when that does.
@@ -35,16 +35,16 @@ impl Clock for Machine {
     }
 }
 
-pub(crate) fn options() -> TcpOptions {
-    TcpOptions::new(Machine::clock())
+pub(crate) fn options() -> RemoteOptions {
+    RemoteOptions::new(Machine::clock())
 }
 
 /// A server of the test service.
-pub(crate) fn serve(options: TcpOptions) -> (TcpServer, Arc<Counters>) {
+pub(crate) fn serve(options: RemoteOptions) -> (Server, Arc<Counters>) {
     let service = TestService::default();
     let counters = service.counters();
     let router = Router::default().with(Arc::new(service));
-    (TcpServer::bind("127.0.0.1:0", router, options).expect("binds"), counters)
+    (Server::tcp("127.0.0.1:0", router, options).expect("binds"), counters)
 }
 
 pub(crate) async fn call(channel: &dyn Channel, method: TestMethod, text: &str) -> Result<String, Fault> {

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use graft_core::{CallId, Label, Metadata, Request, RunId};
+use graft_core::{CallId, Label, Metadata, RunId};
 use graft_transport::conformance::{TestMethod, TestService};
-use graft_transport::wire::{Frame, Hello, RequestDraft};
+use graft_transport::wire::{Encoded, Frame, Hello, RequestFrame};
 use graft_transport::{CloseReason, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,7 +20,7 @@ impl RawServer {
     }
 
     pub(crate) async fn accept(&self) -> Raw {
-        Raw { stream: self.0.accept().await.expect("accepts").0, seen: Vec::new() }
+        Raw { stream: self.0.accept().await.expect("accepts").0, seen: Vec::new(), is_bound: false }
     }
 }
 
@@ -28,11 +28,21 @@ pub(crate) struct Raw {
     pub(crate) stream: TcpStream,
     /// Every byte that came in.
     pub(crate) seen: Vec<u8>,
+    is_bound: bool,
 }
+
+pub(crate) const HELLO: Hello = Hello {
+    max_frame: 4 << 20,
+    max_calls: 1024,
+    max_streams: 256,
+    stream_window: 256 << 10,
+    window: 4 << 20,
+    lease: 60_000,
+};
 
 impl Raw {
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(addr).await.expect("connects"), seen: Vec::new() }
+        Self { stream: TcpStream::connect(addr).await.expect("connects"), seen: Vec::new(), is_bound: false }
     }
 
     /// Sends; a peer that has closed already is none of the sender's trouble.
@@ -42,27 +52,30 @@ impl Raw {
 
     pub(crate) async fn hello(&mut self) {
         let mut out = Vec::new();
-        Frame::Hello(Hello { max_frame: 4 << 20, max_in_flight: 1024 }).print(&mut out).expect("prints");
+        Frame::Hello(HELLO).print(&mut out).expect("prints");
         self.send(&out).await;
     }
 
     pub(crate) async fn request(&mut self, number: u64, method: TestMethod, text: &str) {
         let (meta, label) = (Metadata::new(RunId([1; 16]), CallId(0)), Label::default());
         let method = method.method().id;
-        let request = Request::new(TestService::INTERFACE, method, &meta, &label);
-        let mut draft = RequestDraft::new(&request, None).expect("fits");
-        draft.body().extend(postcard::to_stdvec(&text).expect("encodes"));
         let mut out = Vec::new();
-        // A draft has no number of its own; a parsed frame can be given one.
-        let mut session = graft_transport::session::ClientSession::new(Limits::default());
-        let mut hello = Vec::new();
-        Frame::Hello(Hello { max_frame: u32::MAX, max_in_flight: 9 }).print(&mut hello).expect("prints");
-        session.handle(&mut bytes::BytesMut::from(&hello[..])).expect("a hello");
-        session.poll_transmit(&mut out);
-        out.clear();
-        session.request(draft.finish().expect("fits"), ()).expect("is queued");
-        session.poll_transmit(&mut out);
-        out[5..13].copy_from_slice(&number.to_le_bytes());
+        if !std::mem::replace(&mut self.is_bound, true) {
+            Frame::Bind { index: 0, interface: TestService::INTERFACE }.print(&mut out).expect("prints");
+        }
+        let frame = RequestFrame {
+            number,
+            interface: 0,
+            method,
+            handle: None,
+            is_idempotent: false,
+            meta,
+            remaining: None,
+            label,
+            ports: Vec::new(),
+            body: Encoded(postcard::to_stdvec(&text).expect("encodes").into()),
+        };
+        Frame::Request(frame).print(&mut out).expect("prints");
         self.send(&out).await;
     }
 
@@ -74,7 +87,13 @@ impl Raw {
         self.stream.read_exact(&mut frame).await.ok()?;
         self.seen.extend_from_slice(&length);
         self.seen.extend_from_slice(&frame);
-        Some(Frame::parse(Bytes::from(frame), &Limits::default()).expect("what we send parses"))
+        let frame = Frame::parse(Bytes::from(frame), &Limits::default()).expect("what we send parses");
+        if matches!(frame, Frame::Health) {
+            let mut out = Vec::new();
+            Frame::Healthy { is_ok: true }.print(&mut out).expect("prints");
+            self.send(&out).await;
+        }
+        Some(frame)
     }
 
     /// The number of the call that the next answer is for.

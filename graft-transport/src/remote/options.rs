@@ -1,23 +1,42 @@
-//! How an end of a TCP connection is set up.
+//! How an end of a connection is set up.
 
 use std::sync::Arc;
 
-use graft_core::{Action, Clearance, Clock, Ending, Event, Name, RecordError, Recorder};
+use graft_core::{Action, Admit, Clearance, Clock, Ending, Event, Name, RecordError, Recorder};
 
 use crate::Limits;
 
-/// The set-up of a [`TcpServer`](crate::TcpServer) or [`TcpChannel`](crate::TcpChannel).
+/// The set-up of a [`Server`](crate::Server) or [`RemoteChannel`](crate::RemoteChannel).
 #[derive(Clone)]
-pub struct TcpOptions {
+pub struct RemoteOptions {
     limits: Limits,
     clock: Arc<dyn Clock>,
     clearance: Clearance,
+    dispatch: Dispatch,
+    admit: Option<Arc<dyn Admit>>,
 }
 
-impl TcpOptions {
+/// Where the calls of a connection begin to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dispatch {
+    /// In the connection's own task until they first wait, then in a task of their own. A method that blocks its
+    /// thread holds up the connection.
+    #[default]
+    Inline,
+    /// In a task of their own from the beginning; for methods that compute for long without waiting.
+    Spawned,
+}
+
+impl RemoteOptions {
     /// The default limits and clearance ([`Clearance::CHANNEL`]), deadlines on `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { limits: Limits::default(), clock, clearance: Clearance::CHANNEL }
+        Self {
+            limits: Limits::default(),
+            clock,
+            clearance: Clearance::CHANNEL,
+            dispatch: Dispatch::default(),
+            admit: None,
+        }
     }
 
     /// The same with other limits.
@@ -26,19 +45,32 @@ impl TcpOptions {
         Self { limits, ..self }
     }
 
+    /// The same with calls begun elsewhere.
+    #[must_use]
+    pub fn with_dispatch(self, dispatch: Dispatch) -> Self {
+        Self { dispatch, ..self }
+    }
+
+    /// The same, each call that comes in past `admit` before its arguments are decoded.
+    #[must_use]
+    pub fn with_admit(self, admit: Arc<dyn Admit>) -> Self {
+        Self { admit: Some(admit), ..self }
+    }
+
     /// The same, raised to carry `secret` values, which is recorded as what `actor` did for `reason`.
     ///
-    /// TCP alone neither hides nor authenticates. Raise it only for the process's own loopback.
+    /// A plain socket neither hides nor authenticates. Raise it only for an authenticated channel (mutual TLS, a
+    /// Unix socket of the same user) or the process's own loopback.
     ///
     /// # Errors
     /// [`RecordError`] if the record could not be written; the clearance is then not raised.
     ///
     /// ```
     /// use graft_core::{Action, Clearance, ManualClock, MemoryRecorder, Name};
-    /// use graft_transport::TcpOptions;
+    /// use graft_transport::RemoteOptions;
     /// let log = MemoryRecorder::default();
     /// let (why, who) = (Name::from_static("own-loopback"), Name::from_static("example"));
-    /// let options = TcpOptions::new(std::sync::Arc::new(ManualClock::default()))
+    /// let options = RemoteOptions::new(std::sync::Arc::new(ManualClock::default()))
     ///     .danger_raise_clearance(why, who, &log)?;
     /// assert_eq!(options.clearance(), Clearance::DANGER_SECRET);
     /// assert_eq!(log.events()[0].action, Action::ClearanceRaised);
@@ -50,7 +82,7 @@ impl TcpOptions {
         actor: Name,
         recorder: &dyn Recorder,
     ) -> Result<Self, RecordError> {
-        const TARGET: Name = Name::from_static("channel:tcp");
+        const TARGET: Name = Name::from_static("channel:remote");
         let mut event = Event::new(self.clock.now(), actor, Action::ClearanceRaised, TARGET, Ending::Ok);
         event.code = Some(reason);
         recorder.record(&event)?;
@@ -70,13 +102,22 @@ impl TcpOptions {
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
+
+    pub(super) fn dispatch(&self) -> Dispatch {
+        self.dispatch
+    }
+
+    pub(super) fn admit(&self) -> Option<&dyn Admit> {
+        self.admit.as_deref()
+    }
 }
 
-impl std::fmt::Debug for TcpOptions {
+impl std::fmt::Debug for RemoteOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TcpOptions")
+        f.debug_struct("RemoteOptions")
             .field("limits", &self.limits)
             .field("clearance", &self.clearance)
+            .field("dispatch", &self.dispatch)
             .finish_non_exhaustive()
     }
 }

@@ -14,7 +14,8 @@ use graft_core::{
 };
 use graft_transport::conformance::{TestMethod, TestService};
 use graft_transport::wire::Frame;
-use graft_transport::{BindError, Limits, TcpChannel, TcpServer};
+use graft_transport::net::BindError;
+use graft_transport::{Limits, RemoteChannel, Server};
 
 const WHY: Name = Name::from_static("own-loopback");
 const WHO: Name = Name::from_static("test");
@@ -26,7 +27,7 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 #[tokio::test]
 async fn no_byte_of_a_secret_reply_reaches_the_socket() {
     let (server, _) = serve(options());
-    let mut peer = Raw::connect(server.local_addr()).await;
+    let mut peer = Raw::connect(server.local_addr().expect("it is TCP")).await;
     peer.hello().await;
     peer.request(0, TestMethod::Secret, "").await;
     peer.request(1, TestMethod::Echo, "not a secret").await;
@@ -38,7 +39,7 @@ async fn no_byte_of_a_secret_reply_reaches_the_socket() {
     // The same call over a raised server does cross, so the search above can find it.
     let log = MemoryRecorder::default();
     let (server, _) = serve(options().danger_raise_clearance(WHY, WHO, &log).expect("records"));
-    let mut peer = Raw::connect(server.local_addr()).await;
+    let mut peer = Raw::connect(server.local_addr().expect("it is TCP")).await;
     peer.hello().await;
     peer.request(0, TestMethod::Secret, "").await;
     bounded(peer.answer()).await;
@@ -54,7 +55,7 @@ async fn no_byte_of_secret_arguments_reaches_the_socket() {
         peer.goodbye().await;
         peer.seen
     });
-    let channel = TcpChannel::connect(addr, options()).await.expect("connects");
+    let channel = RemoteChannel::tcp(addr, options()).await.expect("connects");
     let (meta, method) = (Metadata::new(RunId([1; 16]), CallId(0)), TestMethod::Echo.method());
     let label = Label::default().with_sensitivity(Sensitivity::Secret);
     let mut slot = Slot::<String, String, String>::new(method, TestService::SECRET.to_owned());
@@ -63,7 +64,7 @@ async fn no_byte_of_secret_arguments_reaches_the_socket() {
     assert_eq!(fault.code(), FaultCode::ClearanceExceeded);
     drop(channel);
     let seen = bounded(peer).await.expect("no panic");
-    assert_eq!(seen.len(), 19 + 6, "hello and goodbye, nothing else");
+    assert_eq!(seen.len(), 35 + 6, "hello and goodbye, nothing else");
 }
 
 #[test]
@@ -99,7 +100,7 @@ async fn both_ends_keep_the_deadline() {
         }
         frames
     });
-    let channel = TcpChannel::connect(addr, options()).await.expect("connects");
+    let channel = RemoteChannel::tcp(addr, options()).await.expect("connects");
     let began = tokio::time::Instant::now();
     let minute = Duration::from_secs(60);
     let fault = call_within(&channel, TestMethod::Echo, "", Some(minute)).await.expect_err("no answer comes");
@@ -107,7 +108,7 @@ async fn both_ends_keep_the_deadline() {
     assert_eq!(began.elapsed().as_secs(), 60);
     drop(channel);
     let frames = peer.await.expect("no panic");
-    let [Frame::Hello(_), Frame::Request(request), Frame::Cancel { number: 0 }, Frame::Goodbye { reason: 0 }] =
+    let [Frame::Hello(_), Frame::Bind { .. }, Frame::Request(request), Frame::Cancel { number: 0 }, Frame::Goodbye { reason: 0 }] =
         &frames[..]
     else {
         unreachable!("{frames:?}")
@@ -119,14 +120,18 @@ async fn both_ends_keep_the_deadline() {
 #[tokio::test]
 async fn the_callee_keeps_the_deadline_of_a_caller_that_does_not() {
     let (server, counters) = serve(options());
-    let mut peer = Raw::connect(server.local_addr()).await;
+    let mut peer = Raw::connect(server.local_addr().expect("it is TCP")).await;
     peer.hello().await;
     let mut out = Vec::new();
+    Frame::Bind { index: 0, interface: TestService::INTERFACE }.print(&mut out).expect("prints");
     let mut meta = Metadata::new(RunId([1; 16]), CallId(0));
     meta.trace.trace = graft_core::TraceId([9; 16]);
     Frame::Request(graft_transport::wire::RequestFrame {
         number: 3,
-        interface: TestService::INTERFACE,
+        interface: 0,
+        handle: None,
+        is_idempotent: false,
+        ports: Vec::new(),
         method: TestMethod::Hang.method().id,
         meta,
         remaining: Some(Duration::from_millis(30)),
@@ -149,7 +154,9 @@ async fn the_callee_keeps_the_deadline_of_a_caller_that_does_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_callers_share_a_connection_and_each_gets_its_own_answer() {
     let (server, _) = serve(options());
-    let channel = Arc::new(TcpChannel::connect(server.local_addr(), options()).await.expect("connects"));
+    let channel = Arc::new(
+        RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options()).await.expect("connects"),
+    );
     let callers = (0..64).map(|caller| {
         let channel = channel.clone();
         tokio::spawn(async move {
@@ -168,7 +175,8 @@ async fn many_callers_share_a_connection_and_each_gets_its_own_answer() {
 async fn a_call_over_a_limit_ends_alone() {
     let limits = Limits::default().with_max_frame(10_000).with_max_in_flight(2);
     let (server, _) = serve(options().with_limits(limits));
-    let channel = TcpChannel::connect(server.local_addr(), options()).await.expect("connects");
+    let channel =
+        RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options()).await.expect("connects");
     let large = "x".repeat(20_000);
     let fault = bounded(call(&channel, TestMethod::Echo, &large)).await.expect_err("too long");
     assert_eq!(fault.code(), FaultCode::LimitExceeded);
@@ -194,7 +202,8 @@ async fn calls_wait_for_room_and_all_get_through() {
     let limits = Limits::default().with_max_buffered(1000);
     let (server, _) = serve(options().with_limits(limits));
     let options = options().with_limits(limits);
-    let channel = TcpChannel::connect(server.local_addr(), options).await.expect("connects");
+    let channel =
+        RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options).await.expect("connects");
     let text = "x".repeat(100_000);
     let calls = futures::future::join_all((0..200).map(|_| call(&channel, TestMethod::Echo, &text)));
     for result in bounded(calls).await {
@@ -218,7 +227,7 @@ async fn a_call_that_waits_for_room_has_sent_nothing() {
         requests
     });
     let limits = Limits::default().with_max_buffered(1000);
-    let channel = TcpChannel::connect(addr, options().with_limits(limits)).await.expect("connects");
+    let channel = RemoteChannel::tcp(addr, options().with_limits(limits)).await.expect("connects");
     let text = "x".repeat(1 << 20);
     {
         let calls = futures::future::join_all((0..CALLS).map(|_| call(&channel, TestMethod::Echo, &text)));
@@ -236,8 +245,8 @@ async fn a_call_that_waits_for_room_has_sent_nothing() {
 #[tokio::test]
 async fn shutting_down_settles_calls_and_frees_the_address() {
     let (server, counters) = serve(options());
-    let addr = server.local_addr();
-    let channel = TcpChannel::connect(addr, options()).await.expect("connects");
+    let addr = server.local_addr().expect("it is TCP");
+    let channel = RemoteChannel::tcp(addr, options()).await.expect("connects");
     let hang = call(&channel, TestMethod::Hang, "");
     let stop = async {
         common::until(|| counters.begun.load(SeqCst) == 1).await;
@@ -246,14 +255,15 @@ async fn shutting_down_settles_calls_and_frees_the_address() {
     let (fault, ()) = bounded(futures::future::join(hang, stop)).await;
     assert_eq!(fault.expect_err("the server is gone").code(), FaultCode::Unavailable);
     assert_eq!(counters.dropped.load(SeqCst), 1);
-    assert!(TcpChannel::connect(addr, options()).await.is_err());
-    TcpServer::bind(addr, Router::default(), options()).expect("the address is free again");
+    assert!(RemoteChannel::tcp(addr, options()).await.is_err());
+    Server::tcp(addr, Router::default(), options()).expect("the address is free again");
 }
 
 #[tokio::test]
 async fn dropping_the_server_settles_calls() {
     let (server, counters) = serve(options());
-    let channel = TcpChannel::connect(server.local_addr(), options()).await.expect("connects");
+    let channel =
+        RemoteChannel::tcp(server.local_addr().expect("it is TCP"), options()).await.expect("connects");
     let hang = call(&channel, TestMethod::Hang, "");
     let stop = async {
         common::until(|| counters.begun.load(SeqCst) == 1).await;
@@ -269,8 +279,8 @@ fn calls_of_another_runtime_settle_when_the_runtime_of_the_channel_ends() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let (serving, calling) = (runtime().expect("builds"), runtime().expect("builds"));
     let (server, _) = serving.block_on(async { serve(options()) });
-    let addr = server.local_addr();
-    let channel = calling.block_on(TcpChannel::connect(addr, options())).expect("connects");
+    let addr = server.local_addr().expect("it is TCP");
+    let channel = calling.block_on(RemoteChannel::tcp(addr, options())).expect("connects");
     calling.shutdown_timeout(Duration::from_secs(5));
     let fault = futures::executor::block_on(call(&channel, TestMethod::Echo, "")).expect_err("nobody pumps");
     assert_eq!(fault.code(), FaultCode::Unavailable);
@@ -278,14 +288,11 @@ fn calls_of_another_runtime_settle_when_the_runtime_of_the_channel_ends() {
 
 #[test]
 fn binding_without_a_runtime_or_twice_is_a_typed_error() {
-    assert!(matches!(
-        TcpServer::bind("127.0.0.1:0", Router::default(), options()),
-        Err(BindError::NoRuntime)
-    ));
+    assert!(matches!(Server::tcp("127.0.0.1:0", Router::default(), options()), Err(BindError::NoRuntime)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("builds");
     runtime.block_on(async {
         let (server, _) = serve(options());
-        let again = TcpServer::bind(server.local_addr(), Router::default(), options());
+        let again = Server::tcp(server.local_addr().expect("it is TCP"), Router::default(), options());
         assert!(matches!(again, Err(BindError::Address(_))));
     });
 }

@@ -1,0 +1,226 @@
+//! A call that is made over a connection.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use graft_core::{
+    Deadline, Fault, FaultCode, HandleId, Incoming, Label, Outgoing, Request, TraceId, TypedBody,
+};
+
+use super::link::{Driver, Link};
+use super::ports::{self, Hold};
+use crate::session::Answer;
+use crate::wire::RequestHead;
+
+thread_local! {
+    /// Where arguments are encoded; what is small is copied out of it again.
+    static SCRATCH: RefCell<Outgoing> = RefCell::default();
+}
+
+/// Written by hand, so that a lone caller drives the connection in its own poll.
+pub(super) struct RemoteCall<'a> {
+    hold: Hold,
+    request: Request<'a>,
+    handle: Option<HandleId>,
+    body: &'a mut dyn TypedBody,
+    stage: Stage,
+}
+
+enum Stage {
+    New,
+    /// Encoded, and there was no room for it.
+    Encoded(Outgoing),
+    Waiting {
+        place: usize,
+        number: u64,
+    },
+    Done,
+}
+
+type Failed = (FaultCode, Option<TraceId>);
+
+impl<'a> RemoteCall<'a> {
+    pub(super) fn new(
+        hold: Hold,
+        request: Request<'a>,
+        handle: Option<HandleId>,
+        body: &'a mut dyn TypedBody,
+    ) -> Self {
+        Self { hold, request, handle, body, stage: Stage::New }
+    }
+
+    fn link(&self) -> &Link {
+        self.hold.link()
+    }
+
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Label, Failed>> {
+        let place = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::New => {
+                // Again here, for a caller that did not ask: nothing is encoded before this line.
+                if !self.link().options.clearance().admits(self.request.label) {
+                    return Poll::Ready(Err((FaultCode::ClearanceExceeded, None)));
+                }
+                let mut args = SCRATCH.take();
+                args.clear();
+                if let Err(code) = self.body.encode_args(&mut args) {
+                    return Poll::Ready(Err((code, None)));
+                }
+                self.poll_queue(args, cx)
+            }
+            Stage::Encoded(args) => self.poll_queue(args, cx),
+            stage @ Stage::Waiting { place, .. } => {
+                self.stage = stage;
+                Poll::Ready(Ok(place))
+            }
+            Stage::Done => return Poll::Ready(Err((FaultCode::Internal, None))),
+        };
+        match place {
+            Poll::Ready(Ok(place)) => self.poll_answer(place, cx),
+            Poll::Ready(Err(code)) => Poll::Ready(Err((code, None))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Queues the request once there is room for it; the place in which to wait.
+    fn poll_queue(&mut self, mut args: Outgoing, cx: &mut Context<'_>) -> Poll<Result<usize, FaultCode>> {
+        let hold = self.hold.clone();
+        let link = hold.link();
+        let remaining = match self.request.meta.deadline {
+            Some(deadline) => match left(deadline, link) {
+                Some(left) => Some(left),
+                None => return Poll::Ready(Err(FaultCode::DeadlineExceeded)),
+            },
+            None => None,
+        };
+        let now = link.now();
+        let exports = std::mem::take(&mut args.ports);
+        let mut state = link.lock();
+        if !state.session.has_room() && state.session.closed().is_none() {
+            state.room.push(cx.waker().clone());
+            args.ports = exports;
+            self.stage = Stage::Encoded(args);
+            return Poll::Pending;
+        }
+        let ports = match ports::announce(&mut state, link, now, exports) {
+            Ok(ports) => ports,
+            Err(code) => return Poll::Ready(Err(code)),
+        };
+        let request = Request { handle: self.handle, ..self.request };
+        let head = RequestHead { request: &request, remaining };
+        let place = state.waiters().add();
+        let queued = state.session.request(now, head, &mut args, ports.wire(), place);
+        let number = match queued {
+            Ok(number) => number,
+            Err(code) => {
+                state.waiters().remove(place);
+                ports.withdraw(&mut state, link);
+                return Poll::Ready(Err(code));
+            }
+        };
+        self.stage = Stage::Waiting { place, number };
+        state.waiters().wait(place, cx.waker());
+        state.choose_driver(link, place);
+        drop(state);
+        ports.start(&self.hold);
+        SCRATCH.set(args);
+        Poll::Ready(Ok(place))
+    }
+
+    fn poll_answer(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<Result<Label, Failed>> {
+        let hold = self.hold.clone();
+        let link = hold.link();
+        let drives = {
+            let mut state = link.lock();
+            if !state.waiters().is_answered(place) {
+                state.waiters().wait(place, cx.waker());
+            }
+            state.driver == Driver::Caller(place)
+        };
+        if drives {
+            self.drive(link, place, cx);
+        }
+        let mut state = link.lock();
+        if !state.waiters().is_answered(place) {
+            return Poll::Pending;
+        }
+        self.stage = Stage::Done;
+        let answer = state.leave(link, place);
+        drop(state);
+        Poll::Ready(self.take(answer))
+    }
+
+    /// Moves bytes until the answer is there or there are none.
+    fn drive(&self, link: &Link, place: usize, cx: &mut Context<'_>) {
+        let mut pump = link.pump();
+        let Some(pump) = pump.as_mut() else { return };
+        if pump.write(link, cx).is_err() {
+            return;
+        }
+        loop {
+            match pump.read(link, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) | Poll::Pending => return,
+            }
+            let now = link.now();
+            let mut state = link.lock();
+            state.session.handle(now, &mut pump.input);
+            let garbage = state.dispatch(link);
+            let (is_over, has_output) = (
+                state.waiters().is_answered(place) || state.driver != Driver::Caller(place),
+                state.session.has_output(),
+            );
+            drop(state);
+            drop(garbage);
+            if has_output && pump.write(link, cx).is_err() || is_over {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, answer: Option<Answer>) -> Result<Label, Failed> {
+        let own = |code| (code, None);
+        let late = self.request.meta.deadline.is_some_and(|deadline| left(deadline, self.link()).is_none());
+        match answer {
+            Some(Answer::Reply { kind, label, ports, body }) => {
+                let ports = ports::import(&self.hold, &ports);
+                if late {
+                    return Err(own(FaultCode::DeadlineExceeded));
+                }
+                self.body.decode_reply(kind, Incoming { bytes: body.0, ports }).map_err(own)?;
+                Ok(label)
+            }
+            Some(Answer::Fault { code, trace }) if !late => Err((code, trace)),
+            Some(Answer::Fault { .. }) => Err(own(FaultCode::DeadlineExceeded)),
+            None => Err(own(FaultCode::Internal)),
+        }
+    }
+}
+
+fn left(deadline: Deadline, link: &Link) -> Option<std::time::Duration> {
+    deadline.remaining(&**link.options.clock())
+}
+
+impl Future for RemoteCall<'_> {
+    type Output = Result<Label, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let own = self.request.meta.trace.trace;
+        self.poll_call(cx).map_err(|(code, trace)| Fault::new(code, trace.unwrap_or(own)))
+    }
+}
+
+impl Drop for RemoteCall<'_> {
+    fn drop(&mut self) {
+        let Stage::Waiting { place, number } = self.stage else { return };
+        let hold = self.hold.clone();
+        let answer = hold.link().tell(|state| {
+            state.session.cancel(number);
+            state.leave(hold.link(), place)
+        });
+        // What came in it is closed.
+        if let Some(Answer::Reply { ports, .. }) = answer {
+            drop(ports::import(&self.hold, &ports));
+        }
+    }
+}

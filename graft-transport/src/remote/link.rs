@@ -1,0 +1,447 @@
+//! What the callers of a connection, its background task and its objects share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use futures::channel::oneshot;
+use futures::task::AtomicWaker;
+use graft_core::{FaultCode, HandleId, InterfaceId, Invoke, Peer, Router};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::RemoteOptions;
+use super::pump::Pump;
+use crate::net::BoxedIo;
+use crate::session::{Answer, Event, IncomingRequest, NumberMap, Role, Session, Transmit};
+use crate::{CloseReason, Closed};
+
+/// How many calls in a row have to be alone before their caller drives the connection itself.
+const LONE: u32 = 2;
+
+pub(super) struct Link {
+    pub(super) options: RemoteOptions,
+    pub(super) host: Arc<Host>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) runtime: Handle,
+    pub(super) pump: Mutex<Option<Pump>>,
+    state: Mutex<State>,
+    /// Wakes the background task.
+    pub(super) task: AtomicWaker,
+    /// The end that callers hold. Nobody does at a server.
+    pub(super) owner: OnceLock<Weak<super::channel::Owner>>,
+}
+
+/// What the connections of one server, or one client, have in common.
+pub(super) struct Host {
+    pub(super) router: Router,
+    /// Whether calls are taken, as health says.
+    pub(super) is_ready: AtomicBool,
+    next_handle: AtomicU64,
+    /// Every object that is hosted for any connection.
+    live: Mutex<std::collections::HashSet<u64>>,
+}
+
+impl Host {
+    pub(super) fn new(router: Router) -> Self {
+        let (next_handle, live) = (AtomicU64::new(1), Mutex::default());
+        Self { router, is_ready: AtomicBool::new(true), next_handle, live }
+    }
+
+    fn live(&self) -> MutexGuard<'_, std::collections::HashSet<u64>> {
+        self.live.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn new_handle(&self) -> HandleId {
+        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        self.live().insert(handle);
+        HandleId(handle)
+    }
+
+    pub(super) fn gone(&self, handle: HandleId) {
+        self.live().remove(&handle.0);
+    }
+
+    /// Why an object is not there for a connection.
+    pub(super) fn absent(&self, handle: HandleId) -> FaultCode {
+        if self.live().contains(&handle.0) { FaultCode::Forbidden } else { FaultCode::HandleGone }
+    }
+}
+
+/// Who moves the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Driver {
+    /// The background task.
+    Task,
+    /// The caller that waits in this place.
+    Caller(usize),
+    /// Nobody since the last lone caller; the next one will, or the task after a tick.
+    Nobody,
+}
+
+pub(super) struct State {
+    pub(super) session: Session<usize, AbortHandle>,
+    pub(super) driver: Driver,
+    /// How many calls in a row were alone.
+    lone: u32,
+    /// Changes with each call of a lone caller, so that the task sees whether there are any.
+    pub(super) generation: u64,
+    /// Whether the task was woken to write.
+    pub(super) is_flush_due: bool,
+    /// When the task wakes by itself.
+    pub(super) armed: Option<Duration>,
+    waiters: Waiters,
+    /// Who waits for items, for credit and for room in what is to be written.
+    pub(super) readers: NumberMap<Waker>,
+    pub(super) writers: NumberMap<Waker>,
+    pub(super) room: Vec<Waker>,
+    /// What produces items for the peer.
+    pub(super) producers: NumberMap<AbortHandle>,
+    pub(super) objects: NumberMap<Arc<dyn Invoke>>,
+    pub(super) requests: VecDeque<IncomingRequest>,
+    opened: Vec<oneshot::Sender<()>>,
+    health: VecDeque<oneshot::Sender<bool>>,
+    hosted: Vec<(InterfaceId, bool)>,
+    asked: Vec<(InterfaceId, oneshot::Sender<bool>)>,
+}
+
+/// What has to be dropped once the state is unlocked: it is user code's.
+#[derive(Default)]
+pub(super) struct Garbage(Vec<Arc<dyn Invoke>>);
+
+impl Link {
+    pub(super) fn new(
+        role: Role,
+        (io, peer): (BoxedIo, Peer),
+        options: RemoteOptions,
+        host: Arc<Host>,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let session = Session::new(role, *options.limits(), options.clock().monotonic());
+        let state = State {
+            session,
+            driver: Driver::Task,
+            lone: 0,
+            generation: 0,
+            is_flush_due: false,
+            armed: None,
+            waiters: Waiters::default(),
+            readers: NumberMap::default(),
+            writers: NumberMap::default(),
+            room: Vec::new(),
+            producers: NumberMap::default(),
+            objects: NumberMap::default(),
+            requests: VecDeque::new(),
+            opened: Vec::new(),
+            health: VecDeque::new(),
+            hosted: Vec::new(),
+            asked: Vec::new(),
+        };
+        Arc::new(Self {
+            options,
+            host,
+            peer: Arc::new(peer),
+            runtime,
+            pump: Mutex::new(Some(Pump::new(io))),
+            state: Mutex::new(state),
+            task: AtomicWaker::new(),
+            owner: OnceLock::new(),
+        })
+    }
+
+    /// The state. No user code runs while it is held, so a poisoned lock still guards a whole state.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn pump(&self) -> MutexGuard<'_, Option<Pump>> {
+        self.pump.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.options.clock().monotonic()
+    }
+
+    /// Fetches what is to be written; whether there is anything.
+    pub(super) fn fetch(&self, transmit: &mut Transmit) -> bool {
+        let mut state = self.lock();
+        let had_room = state.session.has_room();
+        let is_there = state.session.poll_transmit(transmit);
+        if !had_room {
+            state.room.drain(..).for_each(Waker::wake);
+            state.wake_writers();
+        }
+        is_there
+    }
+
+    pub(super) fn writing(&self, is_stalled: bool) {
+        let now = self.now();
+        self.lock().session.writing(now, is_stalled);
+    }
+
+    /// Ends the session; the first end stays and is returned.
+    pub(super) fn close(&self, closed: Closed) -> Closed {
+        let mut state = self.lock();
+        let closed = state.session.close(closed);
+        let garbage = state.dispatch(self);
+        drop(state);
+        drop(garbage);
+        self.task.wake();
+        closed
+    }
+
+    /// Does something to the session of which the peer has to hear.
+    pub(super) fn tell<R>(&self, tell: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let told = tell(&mut state);
+        state.drive_by_task(self);
+        told
+    }
+
+    pub(super) async fn opened(&self) -> Result<(), Closed> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            if let Some(closed) = state.session.closed() {
+                return Err(closed);
+            }
+            if state.session.is_open() {
+                return Ok(());
+            }
+            state.opened.push(sender);
+        }
+        receiver.await.map_err(|_| self.closed().unwrap_or(Closed::by_us(CloseReason::Disconnected)))
+    }
+
+    pub(super) fn closed(&self) -> Option<Closed> {
+        self.lock().session.closed()
+    }
+
+    pub(super) fn fault_code(&self) -> FaultCode {
+        self.closed().map_or(FaultCode::Unavailable, Closed::fault_code)
+    }
+
+    pub(super) async fn health(&self) -> Result<bool, FaultCode> {
+        let (sender, receiver) = oneshot::channel();
+        self.tell(|state| {
+            if state.session.closed().is_none() {
+                state.session.ask_health();
+                state.health.push_back(sender);
+            }
+        });
+        receiver.await.map_err(|_| self.fault_code())
+    }
+
+    /// Whether the peer hosts `interface` for everybody.
+    pub(super) async fn hosts(&self, interface: InterfaceId) -> Result<bool, FaultCode> {
+        let (sender, receiver) = oneshot::channel();
+        let known = self.tell(|state| {
+            state.session.bind(interface)?;
+            let known = state.hosted.iter().find(|(known, _)| *known == interface);
+            if known.is_none() && state.session.closed().is_none() {
+                state.asked.push((interface, sender));
+            }
+            Ok(known.map(|(_, is_hosted)| *is_hosted))
+        })?;
+        match known {
+            Some(is_hosted) => Ok(is_hosted),
+            None => receiver.await.map_err(|_| self.fault_code()),
+        }
+    }
+}
+
+impl State {
+    /// Puts the task in charge and sees to it that it writes. It is woken once for all that is queued meanwhile.
+    pub(super) fn drive_by_task(&mut self, link: &Link) {
+        self.driver = Driver::Task;
+        if !std::mem::replace(&mut self.is_flush_due, true) {
+            link.task.wake();
+        }
+    }
+
+    /// Decides who moves the bytes of a call that was just queued; whether it is its caller.
+    pub(super) fn choose_driver(&mut self, link: &Link, place: usize) -> bool {
+        let is_alone = self.session.in_flight() == 1 && !self.session.has_ports();
+        self.lone = if is_alone { self.lone.saturating_add(1) } else { 0 };
+        if self.lone < LONE {
+            self.drive_by_task(link);
+            return false;
+        }
+        self.generation += 1;
+        let is_earlier = match (self.session.poll_timeout(), self.armed) {
+            (Some(due), Some(armed)) => due < armed,
+            (due, _) => due.is_some(),
+        };
+        // The task has a timer to set, or a tick to begin.
+        if std::mem::replace(&mut self.driver, Driver::Caller(place)) == Driver::Task || is_earlier {
+            link.task.wake();
+        }
+        true
+    }
+
+    /// A caller that waited in `place` is done.
+    pub(super) fn leave(&mut self, link: &Link, place: usize) -> Option<Answer> {
+        let answer = self.waiters.remove(place);
+        if self.driver == Driver::Caller(place) {
+            self.driver = Driver::Nobody;
+            if self.session.in_flight() > 0 || self.session.has_ports() || self.session.closed().is_some() {
+                self.drive_by_task(link);
+            }
+        }
+        answer
+    }
+
+    pub(super) fn waiters(&mut self) -> &mut Waiters {
+        &mut self.waiters
+    }
+
+    pub(super) fn wake_writers(&mut self) {
+        self.writers.drain().for_each(|(_, waker)| waker.wake());
+    }
+
+    /// Does what the session's events ask for. What comes back is to be dropped after unlocking.
+    pub(super) fn dispatch(&mut self, link: &Link) -> Garbage {
+        let mut garbage = Garbage::default();
+        while let Some(event) = self.session.poll_event() {
+            match event {
+                Event::Answer(place, answer) => self.waiters.answer(place, answer),
+                Event::Request(request) => {
+                    self.requests.push_back(request);
+                }
+                Event::Cancelled(task) => drop(task.map(|task| task.abort())),
+                Event::Readable(stream) => drop(self.readers.remove(&stream).map(Waker::wake)),
+                Event::Writable(0) => self.wake_writers(),
+                Event::Writable(stream) => drop(self.writers.remove(&stream).map(Waker::wake)),
+                Event::Stopped(stream) => {
+                    self.writers.remove(&stream);
+                    if let Some(producer) = self.producers.remove(&stream) {
+                        producer.abort();
+                    }
+                }
+                Event::Released(handle) => {
+                    link.host.gone(handle);
+                    garbage.0.extend(self.objects.remove(&handle.0));
+                }
+                Event::Bind(interface) => {
+                    let is_hosted = link.host.router.route(interface).is_some();
+                    self.session.bound(interface, is_hosted);
+                }
+                Event::Bound(interface, is_hosted) => {
+                    self.hosted.push((interface, is_hosted));
+                    let (answered, rest) = std::mem::take(&mut self.asked)
+                        .into_iter()
+                        .partition::<Vec<_>, _>(|(asked, _)| *asked == interface);
+                    self.asked = rest;
+                    for (_, asked) in answered {
+                        let _ = asked.send(is_hosted);
+                    }
+                }
+                Event::Open => {
+                    for opened in self.opened.drain(..) {
+                        let _ = opened.send(());
+                    }
+                }
+                Event::HealthAsked => {
+                    let is_ok = link.host.is_ready.load(Ordering::Relaxed) && !self.session.drains();
+                    self.session.answer_health(is_ok);
+                }
+                Event::Health(is_ok) => drop(self.health.pop_front().map(|asked| asked.send(is_ok))),
+                Event::Draining => {}
+                Event::Closed(closed) => self.settle(link, closed, &mut garbage),
+            }
+        }
+        if !self.requests.is_empty() && self.driver != Driver::Task {
+            self.drive_by_task(link);
+        }
+        garbage
+    }
+
+    /// Nothing waits any more.
+    fn settle(&mut self, link: &Link, closed: Closed, garbage: &mut Garbage) {
+        self.waiters.answer_all(&Answer::Fault { code: closed.fault_code(), trace: None });
+        self.readers.drain().chain(self.writers.drain()).for_each(|(_, waker)| waker.wake());
+        self.room.drain(..).for_each(Waker::wake);
+        self.producers.drain().for_each(|(_, producer)| producer.abort());
+        self.requests.clear();
+        self.opened.clear();
+        self.health.clear();
+        self.asked.clear();
+        for (handle, object) in self.objects.drain() {
+            link.host.gone(HandleId(handle));
+            garbage.0.push(object);
+        }
+    }
+}
+
+/// Callers that wait, each in a place that is used again.
+#[derive(Default)]
+pub(super) struct Waiters {
+    places: Vec<Option<Waiter>>,
+    free: Vec<usize>,
+}
+
+#[derive(Default)]
+struct Waiter {
+    waker: Option<Waker>,
+    answer: Option<Answer>,
+}
+
+impl Waiters {
+    pub(super) fn add(&mut self) -> usize {
+        if let Some(place) = self.free.pop() {
+            self.places[place] = Some(Waiter::default());
+            return place;
+        }
+        self.places.push(Some(Waiter::default()));
+        self.places.len() - 1
+    }
+
+    fn answer(&mut self, place: usize, answer: Answer) {
+        if let Some(Some(waiter)) = self.places.get_mut(place) {
+            waiter.answer = Some(answer);
+            if let Some(waker) = waiter.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn answer_all(&mut self, answer: &Answer) {
+        for place in 0..self.places.len() {
+            if self.places[place].as_ref().is_some_and(|waiter| waiter.answer.is_none()) {
+                self.answer(place, answer.clone());
+            }
+        }
+    }
+
+    pub(super) fn is_answered(&self, place: usize) -> bool {
+        matches!(self.places.get(place), Some(Some(Waiter { answer: Some(_), .. })))
+    }
+
+    /// Notes whom to wake.
+    pub(super) fn wait(&mut self, place: usize, waker: &Waker) {
+        if let Some(Some(waiter)) = self.places.get_mut(place) {
+            match &mut waiter.waker {
+                Some(old) if old.will_wake(waker) => {}
+                old => *old = Some(waker.clone()),
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, place: usize) -> Option<Answer> {
+        let waiter = self.places.get_mut(place)?.take()?;
+        self.free.push(place);
+        waiter.answer
+    }
+}
+
+/// Ends the session when the task is dropped, with its runtime for example: nobody is left waiting.
+pub(super) struct EndOnDrop(pub(super) Arc<Link>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.disconnected();
+        self.0.pump().take();
+    }
+}
