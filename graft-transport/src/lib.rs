@@ -57,6 +57,7 @@
 mod close;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod endpoint;
 mod limits;
 mod local;
 #[cfg(feature = "tcp")]
@@ -67,6 +68,9 @@ pub mod session;
 pub mod wire;
 
 pub use close::{CloseReason, Closed, ClosedBy};
+pub use endpoint::{
+    Endpoint, EndpointError, HostPort, MAX_ENDPOINT, MAX_SOCKET_PATH, SocketPath, WebAddress,
+};
 pub use limits::Limits;
 pub use local::LocalChannel;
 #[cfg(feature = "tcp")]
