@@ -71,7 +71,7 @@ pub use close::{CloseReason, Closed, ClosedBy};
 pub use endpoint::{
     Endpoint, EndpointError, HostPort, MAX_ENDPOINT, MAX_SOCKET_PATH, SocketPath, WebAddress,
 };
-pub use limits::Limits;
+pub use limits::{LimitEntry, LimitError, LimitValue, Limits};
 pub use local::LocalChannel;
 #[cfg(feature = "tcp")]
 pub use remote::{ConnectError, Dispatch, RemoteChannel, RemoteOptions, Server};
