@@ -46,12 +46,14 @@
 
 mod agent;
 mod clock;
+pub mod config;
 mod gateway;
 #[cfg(feature = "files")]
 mod traces;
 
 pub use agent::{Agent, AgentBuilder, Run, RunError};
 pub use clock::SystemClock;
+pub use config::Config;
 pub use gateway::Gateway;
 #[cfg(feature = "files")]
 pub use traces::danger_trace_file;
@@ -62,6 +64,7 @@ pub use graft_core::{
     ManualClock, Name, Origin, ProviderClearance, Receipt, Recorder, Sensitivity, Snapshot, SnapshotKey,
     Tagged, TaintLedger, Timestamp, Trust,
 };
+pub use graft_transport::{Endpoint, EndpointError, Limits};
 #[cfg(feature = "tcp")]
 pub use graft_transport::{RemoteChannel, RemoteOptions, Server};
 pub use graft_ugm::{Bytes, Decimal, Describe, Described, Uuid, interface};
