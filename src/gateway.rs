@@ -47,6 +47,11 @@ impl Gateway {
         self.router.clone()
     }
 
+    #[cfg(feature = "tcp")]
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// A channel that stays in this process: no runtime, no serialisation, any clearance.
     pub fn local(&self) -> Arc<dyn Channel> {
         Arc::new(LocalChannel::new(self.router(), self.clock.clone()))

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graft_core::{
-    Action, CallRecorder, Caller, Channel, Clock, DeadlineCheck, Event, Interceptor, LedgerKey, Name,
-    RecordError, Recorder, Restored, RunId, Seq, SnapshotKey, SnapshotOf, Speaker, TaintLedger,
+    Action, CallRecorder, Caller, Channel, Clock, Credential, DeadlineCheck, Event, Interceptor, LedgerKey,
+    Name, RecordError, Recorder, Restored, RunId, Seq, SnapshotKey, SnapshotOf, Speaker, TaintLedger,
 };
 #[cfg(feature = "files")]
 use graft_security::dataflow::files::TraceWriter;
@@ -30,6 +30,7 @@ pub struct AgentBuilder {
     actor: Name,
     own_ids: Vec<String>,
     timeout: Option<Duration>,
+    credential: Option<Credential>,
     ledger_limit: usize,
     ledger_cap: usize,
     interceptors: Vec<Arc<dyn Interceptor>>,
@@ -70,6 +71,12 @@ impl AgentBuilder {
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
+    }
+
+    /// Sends `credential` with each call; none unless set.
+    #[must_use]
+    pub fn credential(self, credential: Credential) -> Self {
+        Self { credential: Some(credential), ..self }
     }
 
     /// Bounds the recorded text of a run that is indexed with its sources, in bytes;
@@ -160,6 +167,7 @@ impl Agent {
             actor: Name::from_static("agent"),
             own_ids: Vec::new(),
             timeout: None,
+            credential: None,
             ledger_limit: graft_core::ledger::DEFAULT_LIMIT,
             ledger_cap: graft_core::ledger::DEFAULT_CAP,
             interceptors: Vec::new(),
@@ -315,8 +323,12 @@ impl Agent {
             outermost.into_iter().chain(self.interceptors(ledger, plan, grants)).collect();
         let caller =
             Caller::new(set.channel.clone(), set.clock.clone(), grants.run()).with_interceptors(interceptors);
-        match set.timeout {
+        let caller = match set.timeout {
             Some(timeout) => caller.with_timeout(timeout),
+            None => caller,
+        };
+        match &set.credential {
+            Some(credential) => caller.with_credential(credential.clone()),
             None => caller,
         }
     }

@@ -1,6 +1,8 @@
 //! The configuration: which source wins, what is refused, and that no secret gets out.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
+#[cfg(feature = "tcp")]
+mod connect;
 #[cfg(feature = "files")]
 mod mistakes;
 #[cfg(feature = "files")]
