@@ -5,6 +5,7 @@
 mod audit;
 mod audit_input;
 mod common;
+mod explain_config;
 mod replay;
 mod replay_input;
 mod scoring;

@@ -1,6 +1,7 @@
-//! The `graft` command: tries policies on recorded runs and reads audit logs.
+//! The `graft` command: tries policies on recorded runs, reads audit logs and explains configurations.
 
 mod audit;
+mod explain_config;
 mod failure;
 mod input;
 mod output;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Try data-flow policies on recorded runs, and read audit logs.
+/// Try data-flow policies on recorded runs, read audit logs, and explain configurations.
 #[derive(Parser)]
 #[command(name = "graft", version, max_term_width = 100)]
 struct Cli {
@@ -26,6 +27,7 @@ enum Command {
     /// List the records of an audit log, or verify it.
     #[command(subcommand)]
     Audit(audit::Command),
+    ExplainConfig(explain_config::Args),
 }
 
 /// How results are printed.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Replay(args) => replay::run(&args),
         Command::Audit(command) => audit::run(&command),
+        Command::ExplainConfig(args) => explain_config::run(&args),
     };
     match result {
         Ok(code) => code,
