@@ -95,8 +95,10 @@ impl Typed for CredentialSource {
 impl Typed for PathBuf {
     const TAKES: &'static str = "a path";
 
+    /// A path is shown, so what somebody may have pasted from a key file must not be taken for one.
     fn read(raw: Raw<'_>) -> Result<Self, Unfit> {
-        let good = |text: &str| !text.is_empty() && !text.contains('\0');
+        let pasted = |text: &str| text.contains(char::is_control) || text.contains("-----BEGIN");
+        let good = |text: &str| !text.is_empty() && !pasted(text);
         from_text(raw, Self::TAKES, |text| good(text).then(|| text.into()))
     }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use graft::config::{Config, ConfigBuilder, ConfigError, ConfigErrorKind, MAX_FILE, Source, keys};
 use graft::{Endpoint, Limits};
+use proptest::prelude::*;
 
 use crate::environment;
 
@@ -67,7 +68,7 @@ fn mistakes_in_a_file_are_named_with_their_line() {
 fn every_key_refuses_what_it_does_not_take_in_each_source_and_says_what_it_takes() {
     for key in keys() {
         let bad: &[&str] = match &*key.name {
-            name if name.starts_with("tls.") => &["", "a\0"],
+            name if name.starts_with("tls.") => &["", "a\0", "-----BEGIN PRIVATE KEY----- x", "a\nb"],
             "credential" => &["", "env:", "env:A B", "file:"],
             "endpoint" | "listen" => &["", "a.example:1", "tcp://a.example", "tcp://u:p@a.example:1"],
             _ => &["", "x", "-1", "1 MB", "4 x", "101 %", "99999999999999999999 d"],
@@ -76,7 +77,7 @@ fn every_key_refuses_what_it_does_not_take_in_each_source_and_says_what_it_takes
             let (takes, place) = (key.takes, Source::Environment(key.variable.clone()));
             let errors = [
                 in_environment(&key.variable, bad),
-                in_file(&format!("{} = \"{}\"", key.name, bad.replace('\0', "\\u0000"))),
+                in_file(&format!("{} = \"{}\"", key.name, bad.replace('\0', "\\u0000").replace('\n', "\\n"))),
                 refused(Config::builder().set(&*key.name, *bad)),
             ];
             for error in &errors {
@@ -202,5 +203,17 @@ fn hostile_files_are_refused_and_not_stumbled_over() {
         "\u{feff}timeout = 1".to_owned(),
     ] {
         in_file(&text);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_stumbled_over(
+        text in "((\\[{0,2}|\")(timeout|limits|tls|max_frame|retry|x)(\\.|\"|]{0,2})?( ?= ?|\n)?(\\PC{0,3}|'1 s'|[0-9a-z+_-]{1,5})\n?){0,6}",
+    ) {
+        if let Err(error) = Config::builder().file("graft.toml", text).build() {
+            prop_assert!(line_of(&error).is_some());
+            prop_assert!(!error.to_string().contains('\n'));
+        }
     }
 }

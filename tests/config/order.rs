@@ -1,5 +1,6 @@
 //! Default, file, environment, code.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use graft::config::{Config, CredentialSource, Percent, Source, keys};
@@ -150,9 +151,10 @@ fn variables_that_are_not_meant_are_passed_over() {
 #[test]
 fn the_explanation_is_a_table() {
     let config = Config::builder()
-        .file("graft.toml", "timeout = \"10 s\"\ncredential = \"x\"\n[tls]\nroots = \"a\\u001b[2J\"\n")
+        .file("graft.toml", "timeout = \"10 s\"\ncredential = \"x\"\n")
         .environment(environment(&[("GRAFT_TIMEOUT", "5s")]))
         .timeout(Duration::from_secs(1))
+        .tls_roots(PathBuf::from("a\u{1b}[2J"))
         .build()
         .unwrap();
     let table = config.explain().to_string();
