@@ -80,42 +80,16 @@ pub async fn connect(config: &Config, gateway: Option<&Gateway>) -> Result<Arc<d
     }
 }
 
-/// What listens where the configuration says, until it is dropped.
-#[non_exhaustive]
-pub enum Server {
-    /// On TCP.
-    #[cfg(feature = "tcp")]
-    Tcp(graft_transport::TcpServer),
-}
-
-impl Server {
-    /// Where it listens, with the port that it took if `listen` left that open.
-    pub fn endpoint(&self) -> Endpoint {
-        match *self {
-            #[cfg(feature = "tcp")]
-            Self::Tcp(ref server) => Endpoint::Tcp(server.local_addr().into()),
-        }
-    }
-
-    /// Stops listening, drops what runs, and says goodbye on every connection, for at most a second.
-    pub async fn shutdown(self) {
-        match self {
-            #[cfg(feature = "tcp")]
-            Self::Tcp(server) => server.shutdown().await,
-        }
-    }
-}
-
 impl Gateway {
     /// Serves on the configured `listen`, with the configured limits, until the server is dropped.
     ///
     /// # Errors
     /// [`ServeError`] if nothing is configured, this build has no server for it, it cannot be listened on or there
     /// is no tokio runtime.
-    pub fn serve(&self, config: &Config) -> Result<Server, ServeError> {
+    pub fn serve(&self, config: &Config) -> Result<graft_transport::Server, ServeError> {
         match config.listen().ok_or(ServeError::NoListen)? {
             #[cfg(feature = "tcp")]
-            Endpoint::Tcp(address) => tcp::serve(address, config, self).map(Server::Tcp),
+            Endpoint::Tcp(address) => tcp::serve(address, config, self),
             other => Err(ServeError::NotCompiledIn { scheme: other.scheme() }),
         }
     }
@@ -147,11 +121,11 @@ impl Agent {
 #[cfg(feature = "tcp")]
 mod tcp {
     use super::*;
-    use graft_transport::{HostPort, TcpChannel, TcpOptions, TcpServer};
+    use graft_transport::{HostPort, RemoteChannel, RemoteOptions, Server};
 
-    fn options(config: &Config, gateway: Option<&Gateway>) -> TcpOptions {
+    fn options(config: &Config, gateway: Option<&Gateway>) -> RemoteOptions {
         let clock = gateway.map_or_else(|| Arc::new(crate::SystemClock::new()) as _, Gateway::clock);
-        TcpOptions::new(clock).with_limits(*config.limits())
+        RemoteOptions::new(clock).with_limits(*config.limits())
     }
 
     pub(super) async fn connect(
@@ -160,7 +134,7 @@ mod tcp {
         gateway: Option<&Gateway>,
     ) -> Result<Arc<dyn Channel>, ConnectError> {
         tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
-        let connected = TcpChannel::connect((address.host(), address.port()), options(config, gateway)).await;
+        let connected = RemoteChannel::tcp((address.host(), address.port()), options(config, gateway)).await;
         connected.map(|channel| Arc::new(channel) as _).map_err(|error| ConnectError::Failed(error.into()))
     }
 
@@ -168,7 +142,7 @@ mod tcp {
         address: &HostPort,
         config: &Config,
         gateway: &Gateway,
-    ) -> Result<TcpServer, ServeError> {
+    ) -> Result<Server, ServeError> {
         let bound = gateway.serve_tcp((address.host(), address.port()), options(config, Some(gateway)));
         bound.map_err(|error| ServeError::Failed(error.into()))
     }

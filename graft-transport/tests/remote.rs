@@ -13,8 +13,8 @@ use graft_core::{
     Recorder, Request, Router, RunId, Sensitivity, Seq, Slot,
 };
 use graft_transport::conformance::{TestMethod, TestService};
-use graft_transport::wire::Frame;
 use graft_transport::net::BindError;
+use graft_transport::wire::Frame;
 use graft_transport::{Limits, RemoteChannel, Server};
 
 const WHY: Name = Name::from_static("own-loopback");
@@ -110,8 +110,13 @@ async fn both_ends_keep_the_deadline() {
     assert_eq!(began.elapsed().as_secs(), 60);
     drop(channel);
     let frames = peer.await.expect("no panic");
-    let [Frame::Hello(_), Frame::Bind { .. }, Frame::Request(request), Frame::Cancel { number: 0 }, Frame::Goodbye { reason: 0 }] =
-        &frames[..]
+    let [
+        Frame::Hello(_),
+        Frame::Bind { .. },
+        Frame::Request(request),
+        Frame::Cancel { number: 0 },
+        Frame::Goodbye { reason: 0 },
+    ] = &frames[..]
     else {
         unreachable!("{frames:?}")
     };

@@ -39,8 +39,8 @@ async fn the_same_program_calls_in_its_process_or_over_tcp_by_configuration_alon
     echoes(&configured(&[]), Some(&gateway)).await;
 
     let server = gateway.serve(&configured(&[("GRAFT_LISTEN", "tcp://127.0.0.1:0")])).unwrap();
-    let endpoint = server.endpoint().to_string();
-    assert_ne!(server.endpoint().port(), Some(0));
+    let endpoint = server.endpoint().unwrap().to_string();
+    assert_ne!(server.endpoint().unwrap().port(), Some(0));
     let remote = configured(&[("GRAFT_ENDPOINT", &endpoint)]);
     echoes(&remote, None).await;
     echoes(&remote, Some(&Gateway::new())).await;
@@ -57,7 +57,7 @@ async fn the_configured_limits_hold_at_both_ends() {
         [(&[][..], &[][..], true), (&[short], &[], false), (&[], &[short], false)]
     {
         let server = gateway.serve(&configured(&[&[listen], at_server].concat())).unwrap();
-        let endpoint = server.endpoint().to_string();
+        let endpoint = server.endpoint().unwrap().to_string();
         let config = configured(&[&[("GRAFT_ENDPOINT", &*endpoint)], at_caller].concat());
         let channel = connect(&config, None).await.unwrap();
         let run = Agent::from_config(&config, channel).unwrap().build().begin_run("say hello").unwrap();

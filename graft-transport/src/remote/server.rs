@@ -15,7 +15,7 @@ use super::link::{Host, Link};
 use super::task::run;
 use crate::net::{BindError, HandshakeOptions, Listen, tcp};
 use crate::session::{Role, Session, Transmit};
-use crate::{CloseReason, Closed};
+use crate::{CloseReason, Closed, Endpoint};
 
 /// How long the listener rests when the system has no socket to give.
 const REST: Duration = Duration::from_millis(50);
@@ -24,6 +24,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves what a [`Router`] hosts. Dropping it stops listening and ends every connection and call.
 pub struct Server {
+    endpoint: Option<Endpoint>,
     address: Option<std::net::SocketAddr>,
     host: Arc<Host>,
     phase: watch::Sender<Phase>,
@@ -53,7 +54,7 @@ impl Server {
         let listener = tcp::Listener::bind(addr)?;
         let address = listener.local_addr();
         let mut server = Self::serve(listener, router, options)?;
-        server.address = Some(address);
+        (server.endpoint, server.address) = (Some(Endpoint::Tcp(address.into())), Some(address));
         Ok(server)
     }
 
@@ -66,10 +67,15 @@ impl Server {
         let host = Arc::new(Host::new(router));
         let (phase, watched) = watch::channel(Phase::Serving);
         let listening = runtime.spawn(listen(listener, host.clone(), options, watched));
-        Ok(Self { address: None, host, phase, listening })
+        Ok(Self { endpoint: None, address: None, host, phase, listening })
     }
 
-    /// Where it listens, if that is an address of the network.
+    /// Where it listens, with the port that it took; absent for a listener that was made elsewhere.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
+    }
+
+    /// The same as an address of the network, if it is one.
     pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
         self.address
     }
