@@ -116,6 +116,11 @@ pub struct CallState {
 }
 
 impl CallState {
+    /// That of a call of whose arguments the host says this.
+    pub(crate) fn under(label: &Label) -> Self {
+        Self { label: label.clone(), ..Self::default() }
+    }
+
     /// The label of the arguments: what the host said of them joined with what guards found.
     pub fn label(&self) -> &Label {
         &self.label
@@ -141,7 +146,7 @@ impl<'a> Call<'a> {
 
     /// Joins `by` in. There is no way back.
     pub fn raise(&mut self, by: &Label) {
-        self.state.label = self.state.label.join(by);
+        self.state.label.raise(by);
     }
 }
 
@@ -174,9 +179,14 @@ impl<'a> Reply<'a> {
         &self.label
     }
 
+    /// The label as it is in the end.
+    pub(crate) fn into_label(self) -> Label {
+        self.label
+    }
+
     /// Joins `by` in. There is no way back.
     pub fn raise(&mut self, by: &Label) {
-        self.label = self.label.join(by);
+        self.label.raise(by);
     }
 }
 
@@ -202,6 +212,8 @@ pub struct Method {
     pub id: MethodId,
     /// What guards know of it.
     pub tool: ToolMetadata,
+    /// The label of what it returns: [`ToolMetadata::output_label`], made once so that a call only clones it.
+    pub label: Label,
     /// Checks encoded arguments.
     pub check_args: ShapeCheck,
     /// Checks an encoded result.

@@ -87,39 +87,43 @@ impl Caller {
     ///
     /// # Errors
     /// [`CallError::Domain`] with the method's own error, or [`CallError::Fault`].
-    pub async fn call<A, R, E>(&self, method: &'static Method, args: A) -> Result<Labeled<R>, CallError<E>>
+    pub fn call<A, R, E>(
+        &self,
+        method: &'static Method,
+        args: A,
+    ) -> impl Future<Output = Result<Labeled<R>, CallError<E>>>
     where
         A: Payload,
         R: Payload,
         E: Payload,
     {
+        // The future holds the slot from the start, so that the arguments are moved once.
+        self.carry(method, Slot::<A, R, E>::new(method, args))
+    }
+
+    async fn carry<A: Payload, R: Payload, E: Payload>(
+        &self,
+        method: &'static Method,
+        mut slot: Slot<A, R, E>,
+    ) -> Result<Labeled<R>, CallError<E>> {
         let meta = self.metadata();
-        let mut slot = Slot::<A, R, E>::new(method, args);
-        let mut pending = Pending { caller: self, method, meta: &meta, state: CallState::default(), ran: 0 };
+        let state = CallState::under(&self.label);
+        let mut pending = Pending { caller: self, method, meta: &meta, state, ran: 0 };
         let sent = match pending.before(&slot) {
-            Ok(()) => self.send(method, &meta, pending.state.label(), &mut slot).await,
+            Ok(()) if self.channel.clearance().admits(pending.state.label()) => {
+                let label = pending.state.label();
+                let request = Request::new(method.interface, method.id, &meta, label);
+                self.channel.call(request, &mut slot).await
+            }
+            Ok(()) => Err(Fault::new(FaultCode::ClearanceExceeded, meta.trace.trace)),
             Err(fault) => Err(fault),
         };
-        let label = pending.after(&sent, &slot)?;
+        let label = pending.after(sent, &slot)?;
         match slot.into_outcome() {
             Some(Ok(value)) => Ok(Labeled::new(value, label)),
             Some(Err(error)) => Err(CallError::Domain(Labeled::new(error, label))),
             None => Err(Fault::new(FaultCode::Internal, meta.trace.trace).into()),
         }
-    }
-
-    async fn send<A: Payload, R: Payload, E: Payload>(
-        &self,
-        method: &'static Method,
-        meta: &Metadata,
-        label: &Label,
-        slot: &mut Slot<A, R, E>,
-    ) -> Result<Label, Fault> {
-        if !self.channel.clearance().admits(label) {
-            return Err(Fault::new(FaultCode::ClearanceExceeded, meta.trace.trace));
-        }
-        let request = Request::new(method.interface, method.id, meta, label);
-        self.channel.call(request, slot).await
     }
 
     fn metadata(&self) -> Metadata {
@@ -149,8 +153,11 @@ impl Pending<'_> {
         let Some(args) = slot.args() else {
             return Err(Fault::new(FaultCode::Internal, self.meta.trace.trace));
         };
-        let mut call = Call::new(&self.method.tool, self.meta, args);
-        call.raise(&self.caller.label);
+        if self.caller.interceptors.is_empty() {
+            return Ok(());
+        }
+        let state = std::mem::take(&mut self.state);
+        let mut call = Call { tool: &self.method.tool, meta: self.meta, args, state };
         let mut result = Ok(());
         for interceptor in &*self.caller.interceptors {
             self.ran += 1;
@@ -166,28 +173,38 @@ impl Pending<'_> {
     /// Tells the interceptors how the call ended; the label is that under which the caller sees the reply.
     fn after<A: Payload, R: Payload, E: Payload>(
         &mut self,
-        sent: &Result<Label, Fault>,
+        sent: Result<Label, Fault>,
         slot: &Slot<A, R, E>,
     ) -> Result<Label, Fault> {
-        let declared = self.method.tool.output_label();
-        let lost = Fault::new(FaultCode::Internal, self.meta.trace.trace);
-        match sent {
-            Ok(received) => {
-                let outcome = slot.outcome().unwrap_or(Outcome::Fault(&lost));
-                self.finish(Reply::new(outcome, declared.join(received)))
+        let declared = &self.method.label;
+        match (sent, slot.outcome()) {
+            (Ok(mut label), Some(outcome)) => {
+                label.raise(declared);
+                self.finish(Reply::new(outcome, label))
             }
-            Err(fault) => self.finish(Reply::new(Outcome::Fault(fault), declared)).and(Err(fault.clone())),
+            (Ok(received), None) => {
+                let lost = Fault::new(FaultCode::Internal, self.meta.trace.trace);
+                self.finish(Reply::new(Outcome::Fault(&lost), declared.join(&received)))
+            }
+            (Err(fault), _) => {
+                self.finish(Reply::new(Outcome::Fault(&fault), declared.clone())).and(Err(fault))
+            }
         }
     }
 
-    fn finish(&mut self, mut reply: Reply<'_>) -> Result<Label, Fault> {
+    #[inline]
+    fn finish(&mut self, reply: Reply<'_>) -> Result<Label, Fault> {
+        if self.ran == 0 { Ok(reply.into_label()) } else { self.tell(reply) }
+    }
+
+    fn tell(&mut self, mut reply: Reply<'_>) -> Result<Label, Fault> {
         let done = Done { tool: &self.method.tool, meta: self.meta, state: &self.state };
         let ran = std::mem::take(&mut self.ran);
         let mut result = Ok(());
         for interceptor in self.caller.interceptors[..ran].iter().rev() {
             result = result.and(interceptor.after(&done, &mut reply));
         }
-        result.map(|()| reply.label().clone())
+        result.map(|()| reply.into_label())
     }
 }
 
@@ -196,7 +213,7 @@ impl Drop for Pending<'_> {
         if self.ran > 0 {
             let fault = Fault::new(FaultCode::Cancelled, self.meta.trace.trace);
             // The caller is gone; whom to tell is the interceptors' concern.
-            let _ = self.finish(Reply::new(Outcome::Fault(&fault), self.method.tool.output_label()));
+            let _ = self.tell(Reply::new(Outcome::Fault(&fault), self.method.label.clone()));
         }
     }
 }

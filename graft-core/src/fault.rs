@@ -119,49 +119,61 @@ impl FaultCode {
 }
 
 /// Why a call gave no value. Small, typed, and without any byte of arguments, paths or secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fault(Box<Parts>); // boxed, so that the result of a call that went well is small
+
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
     code: FaultCode,
     trace: TraceId,
-    verdict: Option<Box<(CallId, Verdict)>>,
+    verdict: Option<(CallId, Verdict)>,
 }
 
 impl Fault {
     /// A fault of the call with this trace id.
     pub fn new(code: FaultCode, trace: TraceId) -> Self {
-        Self { code, trace, verdict: None }
+        Self(Box::new(Parts { code, trace, verdict: None }))
     }
 
     /// The same with the guard's verdict on a call, which stays in this process.
     #[must_use]
-    pub fn with_verdict(self, call: CallId, verdict: Verdict) -> Self {
-        Self { verdict: Some(Box::new((call, verdict))), ..self }
+    pub fn with_verdict(mut self, call: CallId, verdict: Verdict) -> Self {
+        self.0.verdict = Some((call, verdict));
+        self
     }
 
     /// The stable code.
     pub fn code(&self) -> FaultCode {
-        self.code
+        self.0.code
     }
 
     /// The trace id by which both sides' logs name this call.
     pub fn trace(&self) -> TraceId {
-        self.trace
+        self.0.trace
     }
 
     /// The verdict, if a guard of this process stopped the call.
     pub fn verdict(&self) -> Option<&Verdict> {
-        self.verdict.as_deref().map(|(_, verdict)| verdict)
+        self.0.verdict.as_ref().map(|(_, verdict)| verdict)
     }
 
     /// The number of the call within its run, if a guard of this process stopped it.
     pub fn call(&self) -> Option<CallId> {
-        self.verdict.as_deref().map(|(call, _)| *call)
+        self.0.verdict.as_ref().map(|(call, _)| *call)
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}, trace {}]", self.code.text(), self.code.as_str(), self.trace)
+        write!(f, "{} [{}, trace {}]", self.code().text(), self.code().as_str(), self.trace())
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Parts { code, trace, verdict } = &*self.0;
+        let mut fault = f.debug_struct("Fault");
+        fault.field("code", code).field("trace", trace).field("verdict", verdict).finish()
     }
 }
 

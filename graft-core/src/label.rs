@@ -158,6 +158,7 @@ impl Origins {
     }
 
     /// Whether every origin of `other` is in `self`.
+    #[inline]
     pub fn contains_all(&self, other: &Self) -> bool {
         use OriginsRepr::{Any, Many, None, One};
         match (&self.0, &other.0) {
@@ -170,16 +171,28 @@ impl Origins {
     }
 
     fn union(&self, other: &Self) -> Self {
-        if self.contains_all(other) {
-            return self.clone();
+        let mut all = self.clone();
+        all.absorb(other);
+        all
+    }
+
+    /// Takes the union. Where one side holds the other, nothing is allocated.
+    #[inline]
+    fn absorb(&mut self, other: &Self) {
+        if !self.contains_all(other) {
+            self.unite(other);
         }
+    }
+
+    fn unite(&mut self, other: &Self) {
         if other.contains_all(self) {
-            return other.clone();
+            self.clone_from(other);
+            return;
         }
         // Neither contains the other, so there are at least two names and neither is `any`.
         let names = self.names().into_iter().flatten().chain(other.names().into_iter().flatten());
         let set: BTreeSet<Origin> = names.cloned().collect();
-        if set.len() > Self::MAX { Self::any() } else { Self(OriginsRepr::Many(Arc::new(set))) }
+        *self = if set.len() > Self::MAX { Self::any() } else { Self(OriginsRepr::Many(Arc::new(set))) };
     }
 }
 
@@ -248,11 +261,17 @@ impl Label {
     /// The least label above both.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
-        Self {
-            sensitivity: self.sensitivity.max(other.sensitivity),
-            trust: self.trust.max(other.trust),
-            origins: self.origins.union(&other.origins),
-        }
+        let mut both = self.clone();
+        both.raise(other);
+        both
+    }
+
+    /// Joins `by` in. There is no way back.
+    #[inline]
+    pub fn raise(&mut self, by: &Self) {
+        self.sensitivity = self.sensitivity.max(by.sensitivity);
+        self.trust = self.trust.max(by.trust);
+        self.origins.absorb(&by.origins);
     }
 
     /// Whether a value with this label may stand where `other` is expected: `self` is at or below `other`.

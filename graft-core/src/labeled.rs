@@ -57,8 +57,9 @@ impl<T> Labeled<T> {
 
     /// The same value under a label at least as high.
     #[must_use]
-    pub fn raise(self, by: &Label) -> Self {
-        Self { label: self.label.join(by), value: self.value }
+    pub fn raise(mut self, by: &Label) -> Self {
+        self.label.raise(by);
+        self
     }
 
     /// Computes on the value; the result carries the same label.
@@ -75,7 +76,9 @@ impl<T> Labeled<T> {
     /// Combines two values under the join of their labels.
     #[must_use]
     pub fn zip<U>(self, other: Labeled<U>) -> Labeled<(T, U)> {
-        Labeled { label: self.label.join(&other.label), value: (self.value, other.value) }
+        let Self { value, mut label } = self;
+        label.raise(&other.label);
+        Labeled { label, value: (value, other.value) }
     }
 
     /// The release door: the bare value, for `purpose`, with a receipt. The label is not lowered: code

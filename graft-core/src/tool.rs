@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Label, Name, Origin, ResourceRule, Sensitivity, Trust};
+use crate::{Label, Name, Origin, Origins, ResourceRule, Sensitivity, Trust};
 
 /// What a call does to the world.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -263,8 +263,7 @@ impl ToolMetadata {
             OutputTrust::Structured | OutputTrust::Untrusted => Trust::Untrusted,
         });
         let trust = parts.fold(declared.max(self.origin.trust()), Ord::max);
-        let origins = Label::of(self.origin.clone()).origins().clone();
-        Label::from_parts(sensitivity, trust, origins)
+        Label::from_parts(sensitivity, trust, Origins::of(self.origin.clone()))
     }
 }
 

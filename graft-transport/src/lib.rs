@@ -22,13 +22,17 @@
 //! use graft_transport::LocalChannel;
 //!
 //! // The interface macro writes both of these; by hand they are a description and a dispatcher.
-//! static LENGTH: LazyLock<Method> = LazyLock::new(|| Method {
-//!     interface: InterfaceId([1; 32]),
-//!     id: MethodId::of("Text", "length"),
-//!     tool: ToolMetadata::new(Name::from_static("Text.length")),
-//!     check_args: |_| Ok(()),
-//!     check_ok: |_| Ok(()),
-//!     check_err: |_| Ok(()),
+//! static LENGTH: LazyLock<Method> = LazyLock::new(|| {
+//!     let tool = ToolMetadata::new(Name::from_static("Text.length"));
+//!     Method {
+//!         interface: InterfaceId([1; 32]),
+//!         id: MethodId::of("Text", "length"),
+//!         label: tool.output_label(),
+//!         tool,
+//!         check_args: |_| Ok(()),
+//!         check_ok: |_| Ok(()),
+//!         check_err: |_| Ok(()),
+//!     }
 //! });
 //! struct Text;
 //! impl Invoke for Text {

@@ -151,5 +151,5 @@ pub mod __private {
     pub use serde;
 
     pub use crate as ugm;
-    pub use crate::serve::{Never, call, infallible, labels, method, origin, pattern, serve, visit};
+    pub use crate::serve::{Never, call, infallible, method, origin, pattern, serve, unknown, visit};
 }

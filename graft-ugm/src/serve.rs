@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, ready};
 use graft_core::{
     Body, CallError, Caller, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, Labeled, Leaves,
-    Malformed, Method, Outgoing, Path, Payload, ReplyKind, Request, Slot, TypedBody, Visit,
+    Malformed, Method, Outgoing, Path, Payload, ReplyKind, Request, Slot, Visit,
 };
 
 use crate::{Describe, EnumType, Interface, Type, TypeSet};
@@ -31,63 +32,71 @@ pub fn method<D: Described, const INDEX: usize>() -> Method {
         interface: interface.id(),
         id: model.id,
         tool: guard.tool.clone(),
+        label: guard.tool.output_label(),
         check_args: |bytes| D::interface().check_args(INDEX, bytes).map_err(Malformed::from),
         check_ok: |bytes| D::interface().check_ok(INDEX, bytes).map_err(Malformed::from),
         check_err: |bytes| D::interface().check_err(INDEX, bytes).map_err(Malformed::from),
     }
 }
 
-/// The label of each method's output, made once so that a call only clones it.
-#[doc(hidden)]
-pub fn labels<D: Described>() -> Box<[Label]> {
-    D::methods().iter().map(|method| method.tool.output_label()).collect()
-}
-
 /// Runs one call of `method`: takes the arguments out of `body`, hands them to `run`, puts back what it returns.
 ///
-/// Between two ends of the same Rust types nothing is encoded.
+/// Between two ends of the same Rust types nothing is encoded, and what is boxed is little more than what `run`
+/// gives. None of it runs before it is polled.
 #[doc(hidden)]
-pub async fn serve<A, R, E, Run, Ran>(
+pub fn serve<'a, A, R, E, Run, Ran>(
     method: &'static Method,
-    label: &Label,
-    request: Request<'_>,
-    body: Body<'_>,
+    request: Request<'a>,
+    body: Body<'a>,
     run: Run,
-) -> Result<Label, Fault>
+) -> BoxFuture<'a, Result<Label, Fault>>
 where
     A: Payload,
     R: Describe,
     E: Describe,
-    Run: FnOnce(A) -> Ran,
-    Ran: Future<Output = Result<R, E>> + Send,
+    Run: FnOnce(A) -> Ran + Send + 'a,
+    Ran: Future<Output = Result<R, E>> + Send + 'a,
 {
     let trace = request.meta.trace.trace;
-    let fault = |code| Fault::new(code, trace);
+    let fault = move |code| Fault::new(code, trace);
     match body {
         Body::Typed(typed) => {
-            if typed.as_any().is::<Slot<A, R, E>>() {
-                let slot = slot::<A, R, E>(typed).ok_or_else(|| fault(FaultCode::Internal))?;
-                let args = slot.take_args().ok_or_else(|| fault(FaultCode::Internal))?;
-                slot.set_outcome(run(args).await);
-            } else {
+            if !typed.as_any().is::<Slot<A, R, E>>() {
                 // The caller was built from other Rust types of the same contract.
-                let (mut args, mut reply) = (Outgoing::default(), Outgoing::default());
-                typed.encode_args(&mut args).map_err(fault)?;
-                let args = Incoming::new(args.to_bytes());
-                let kind = encoded(method, args, &mut reply, run).await.map_err(fault)?;
-                typed.decode_reply(kind, Incoming::new(reply.to_bytes())).map_err(fault)?;
+                return Box::pin(async move {
+                    let (mut args, mut reply) = (Outgoing::default(), Outgoing::default());
+                    typed.encode_args(&mut args).map_err(fault)?;
+                    let args = Incoming::new(args.to_bytes());
+                    let kind = encoded(method, args, &mut reply, run).await.map_err(fault)?;
+                    typed.decode_reply(kind, Incoming::new(reply.to_bytes())).map_err(fault)?;
+                    Ok(method.label.clone())
+                });
             }
+            let slot = typed.as_any().downcast_mut::<Slot<A, R, E>>();
+            let Some((args, slot)) = slot.and_then(|slot| Some((slot.take_args()?, slot))) else {
+                return refuse(fault(FaultCode::Internal));
+            };
+            let ran = run(args);
+            Box::pin(async move {
+                slot.set_outcome(ran.await);
+                Ok(method.label.clone())
+            })
         }
-        Body::Encoded(EncodedBody { args, reply, kind }) => {
+        Body::Encoded(EncodedBody { args, reply, kind }) => Box::pin(async move {
             *kind = encoded(method, args, reply, run).await.map_err(fault)?;
-        }
+            Ok(method.label.clone())
+        }),
     }
-    Ok(label.clone())
 }
 
-/// Out of line, so that the `Any`, which is not `Send`, does not live across an await.
-fn slot<A: Payload, R: Payload, E: Payload>(body: &mut dyn TypedBody) -> Option<&mut Slot<A, R, E>> {
-    body.as_any().downcast_mut()
+/// The answer to a call of a method that the interface does not have.
+#[doc(hidden)]
+pub fn unknown<'a>(request: &Request<'a>) -> BoxFuture<'a, Result<Label, Fault>> {
+    refuse(Fault::new(FaultCode::NotFound, request.meta.trace.trace))
+}
+
+fn refuse<'a>(fault: Fault) -> BoxFuture<'a, Result<Label, Fault>> {
+    Box::pin(ready(Err(fault)))
 }
 
 async fn encoded<A, R, E, Run, Ran>(
@@ -146,12 +155,12 @@ impl Describe for Never {
 
 /// Makes one call. The bounds are those of the model, so that errors speak of it.
 #[doc(hidden)]
-pub async fn call<A: Payload, R: Describe, E: Describe>(
+pub fn call<A: Payload, R: Describe, E: Describe>(
     caller: &Caller,
     method: &'static Method,
     args: A,
-) -> Result<Labeled<R>, CallError<E>> {
-    caller.call(method, args).await
+) -> impl Future<Output = Result<Labeled<R>, CallError<E>>> {
+    caller.call(method, args)
 }
 
 /// Walks one part of a value. The bound is that of the model, so that errors speak of it.

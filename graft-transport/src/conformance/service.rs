@@ -67,10 +67,12 @@ impl TestMethod {
 }
 
 fn describe(method: TestMethod) -> Method {
+    let tool = ToolMetadata::new(Name::from_static(method.name()));
     Method {
         interface: TestService::INTERFACE,
         id: MethodId::of("Conformance", method.name()),
-        tool: ToolMetadata::new(Name::from_static(method.name())),
+        label: tool.output_label(),
+        tool,
         check_args: |_| Ok(()),
         check_ok: |_| Ok(()),
         check_err: |_| Ok(()),

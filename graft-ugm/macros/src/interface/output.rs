@@ -170,7 +170,7 @@ fn described(block: &Block) -> TokenStream {
             fn dispatcher(
                 self: #private::Arc<Self>,
             ) -> #private::Arc<dyn #private::graft_core::Invoke> {
-                #private::Arc::new(__Dispatcher { service: self, labels: #private::labels::<#ty>() })
+                #private::Arc::new(__Dispatcher { service: self })
             }
         }
     }
@@ -277,11 +277,11 @@ fn dispatcher(block: &Block) -> TokenStream {
         let called = quote!(service.#ident(#(#passed),*)#wait);
         let called = if method.err.is_some() { called } else { quote!(::core::result::Result::Ok(#called)) };
         let served = quote_spanned! {Span::call_site().located_at(ok.span())=>
-            #private::serve::<#args, #ok, #error, _, _>(&methods[#i], &labels[#i], request, body, run).await
+            #private::serve::<#args, #ok, #error, _, _>(&methods[#i], request, body, run)
         };
         quote! {
             [#(#id),*] => {
-                let run = |args: #args| async move { #called };
+                let run = move |args: #args| async move { #called };
                 #served
             }
         }
@@ -289,7 +289,6 @@ fn dispatcher(block: &Block) -> TokenStream {
     quote! {
         struct __Dispatcher {
             service: #private::Arc<#ty>,
-            labels: ::std::boxed::Box<[#core::Label]>,
         }
 
         impl #core::Invoke for __Dispatcher {
@@ -302,17 +301,12 @@ fn dispatcher(block: &Block) -> TokenStream {
                 request: #core::Request<'a>,
                 body: #core::Body<'a>,
             ) -> #private::BoxFuture<'a, ::core::result::Result<#core::Label, #core::Fault>> {
-                let (service, labels): (&'a #ty, &'a [#core::Label]) = (&self.service, &self.labels);
+                let service: &'a #ty = &self.service;
                 let methods = <#ty as #private::ugm::Described>::methods();
-                ::std::boxed::Box::pin(async move {
-                    match request.method.0 {
-                        #(#arms)*
-                        _ => ::core::result::Result::Err(#core::Fault::new(
-                            #core::FaultCode::NotFound,
-                            request.meta.trace.trace,
-                        )),
-                    }
-                })
+                match request.method.0 {
+                    #(#arms)*
+                    _ => #private::unknown(&request),
+                }
             }
         }
     }
