@@ -1,5 +1,7 @@
 //! Reading and writing the parts that several frames have.
 
+use std::cell::RefCell;
+
 use bytes::{Buf, Bytes};
 use graft_core::{FaultCode, HandleId, Headers, Label};
 
@@ -158,8 +160,47 @@ fn is_default(label: &Label) -> bool {
 pub(super) fn print_label(label: &Label, out: &mut Vec<u8>) -> Result<(), FaultCode> {
     let start = out.len();
     out.extend_from_slice(&[0; 2]);
-    *out = postcard::to_extend(label, std::mem::take(out)).map_err(|_| FaultCode::Internal)?;
+    if !KNOWN.with_borrow(|known| known.print(label, out)) {
+        *out = postcard::to_extend(label, std::mem::take(out)).map_err(|_| FaultCode::Internal)?;
+        KNOWN.with_borrow_mut(|known| known.add(label, &out[start + 2..]));
+    }
     end_part(start, out, MAX_LABEL)
+}
+
+thread_local! {
+    static KNOWN: RefCell<Known> = const { RefCell::new(Known { labels: Vec::new(), next: 0 }) };
+}
+
+/// The last labels with their encodings. A service says few different ones, each many times.
+struct Known {
+    labels: Vec<(Label, Vec<u8>)>,
+    next: usize,
+}
+
+impl Known {
+    const MOST: usize = 8;
+    const LONGEST: usize = 256;
+
+    fn print(&self, label: &Label, out: &mut Vec<u8>) -> bool {
+        let known = self.labels.iter().find(|(known, _)| known == label);
+        known.map(|(_, bytes)| out.extend_from_slice(bytes)).is_some()
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Option<Label> {
+        self.labels.iter().find(|(_, known)| known == bytes).map(|(label, _)| label.clone())
+    }
+
+    fn add(&mut self, label: &Label, bytes: &[u8]) {
+        if bytes.len() > Self::LONGEST {
+            return;
+        }
+        if self.labels.len() < Self::MOST {
+            self.labels.push((label.clone(), bytes.to_vec()));
+        } else {
+            self.labels[self.next] = (label.clone(), bytes.to_vec());
+            self.next = (self.next + 1) % Self::MOST;
+        }
+    }
 }
 
 /// Appends headers with their length in front.
@@ -186,9 +227,13 @@ fn end_part(start: usize, out: &mut [u8], longest: usize) -> Result<(), FaultCod
 
 /// One label has one encoding: origins in order, each once, at most the bound; the default one has none.
 pub(super) fn parse_label(bytes: &[u8]) -> Result<Label, CloseReason> {
+    if let Some(label) = KNOWN.with_borrow(|known| known.parse(bytes)) {
+        return Ok(label);
+    }
     let (label, rest) = postcard::take_from_bytes::<Label>(bytes).map_err(|_| CloseReason::Malformed)?;
     let again = postcard::to_stdvec(&label).map_err(|_| CloseReason::Malformed)?;
     if rest.is_empty() && again == bytes && !is_default(&label) {
+        KNOWN.with_borrow_mut(|known| known.add(&label, bytes));
         Ok(label)
     } else {
         Err(CloseReason::Malformed)
