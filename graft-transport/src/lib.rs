@@ -78,4 +78,7 @@ pub use endpoint::{
 pub use limits::{LimitEntry, LimitError, LimitValue, Limits};
 pub use local::LocalChannel;
 #[cfg(feature = "tcp")]
-pub use remote::{ConnectError, Dispatch, RemoteChannel, RemoteOptions, Server};
+pub use remote::{
+    Backoff, ConnectError, Dispatch, ReconnectingChannel, RemoteChannel, RemoteOptions, Retry,
+    RetryingChannel, Server,
+};

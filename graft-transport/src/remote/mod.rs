@@ -9,15 +9,21 @@
 //! and waiters, held for moments). No user code runs under either.
 
 mod answer;
+mod backoff;
 mod call;
 mod channel;
 mod link;
 mod options;
 mod ports;
 mod pump;
+mod reconnect;
+mod retry;
 mod server;
 mod task;
 
+pub use backoff::Backoff;
 pub use channel::{ConnectError, RemoteChannel};
 pub use options::{Dispatch, RemoteOptions};
+pub use reconnect::ReconnectingChannel;
+pub use retry::{Retry, RetryingChannel};
 pub use server::Server;

@@ -1,0 +1,112 @@
+//! A channel that makes marked calls again.
+
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use graft_core::{Channel, Clearance, Clock, Fault, FaultCode, Label, Request, TypedBody};
+use tokio::time::sleep;
+
+use super::Backoff;
+
+/// How calls that are marked as idempotent are tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    /// How often a call is tried, the first time included; at least 1.
+    pub attempts: u32,
+    /// The most retries for a hundred calls, over all calls of the channel. A peer in trouble is so spared the
+    /// better part of the retries of everybody.
+    pub percent: u8,
+    /// The pauses between them.
+    pub backoff: Backoff,
+}
+
+impl Default for Retry {
+    /// Three attempts, at most 20 retries for a hundred calls.
+    fn default() -> Self {
+        Self { attempts: 3, percent: 20, backoff: Backoff::default() }
+    }
+}
+
+/// Makes a call again if nobody knows how it ended ([`FaultCode::Unavailable`]) and it is marked as idempotent.
+/// Any other call, and any other end, it leaves alone.
+///
+/// Retries are bounded in number, by a budget and by the deadline of the call. The budget is that of gRPC's retry
+/// throttling (<https://github.com/grpc/proposal/blob/master/A6-client-retries.md>): each call that succeeds adds
+/// its percentage of a token, each retry takes one, and ten are there from the beginning.
+pub struct RetryingChannel {
+    inner: Arc<dyn Channel>,
+    retry: Retry,
+    clock: Arc<dyn Clock>,
+    /// In hundredths.
+    tokens: Mutex<u32>,
+}
+
+/// The most tokens that are kept, in hundredths.
+const MOST: u32 = 1000;
+
+impl RetryingChannel {
+    /// A channel over `inner`, the deadlines of whose calls are on `clock`.
+    pub fn new(inner: Arc<dyn Channel>, retry: Retry, clock: Arc<dyn Clock>) -> Self {
+        Self { inner, retry, clock, tokens: Mutex::new(MOST) }
+    }
+
+    fn tokens(&self) -> std::sync::MutexGuard<'_, u32> {
+        self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn succeeded(&self) {
+        let mut tokens = self.tokens();
+        *tokens = MOST.min(*tokens + u32::from(self.retry.percent));
+    }
+
+    fn takes_token(&self) -> bool {
+        let mut tokens = self.tokens();
+        let rest = tokens.checked_sub(100);
+        *tokens = rest.unwrap_or(*tokens);
+        rest.is_some()
+    }
+}
+
+impl Channel for RetryingChannel {
+    fn clearance(&self) -> Clearance {
+        self.inner.clearance()
+    }
+
+    fn call<'a>(
+        &'a self,
+        request: Request<'a>,
+        body: &'a mut dyn TypedBody,
+    ) -> BoxFuture<'a, Result<Label, Fault>> {
+        if !request.is_idempotent || self.retry.attempts <= 1 {
+            return self.inner.call(request, body);
+        }
+        Box::pin(async move {
+            let mut attempt = 1;
+            loop {
+                let fault = match self.inner.call(Request { ..request }, &mut *body).await {
+                    Ok(label) => {
+                        self.succeeded();
+                        return Ok(label);
+                    }
+                    Err(fault) => fault,
+                };
+                let pause = self.retry.backoff.draw(attempt);
+                let is_in_time = request
+                    .meta
+                    .deadline
+                    .is_none_or(|deadline| deadline.remaining(&*self.clock).is_some_and(|left| pause < left));
+                let goes_on =
+                    fault.code() == FaultCode::Unavailable && attempt < self.retry.attempts && is_in_time;
+                if !goes_on || !self.takes_token() {
+                    return Err(fault);
+                }
+                attempt += 1;
+                sleep(pause).await;
+            }
+        })
+    }
+
+    fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
+        self.inner.health()
+    }
+}
