@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CallId, Deadline, Fault, FaultCode, HandleId, Headers, Incoming, InterfaceId, Label, Leaves, MethodId,
-    Outgoing, Peer, ResourceLabel, RunId, Seq, SpanId, ToolMetadata, TraceId, Verdict,
+    Outgoing, Peer, ResourceLabel, RunId, Seq, SpanId, ToolMetadata, TraceId, Verdict, Watch,
 };
 
 /// W3C trace context of a call, <https://www.w3.org/TR/trace-context/>.
@@ -68,8 +68,6 @@ pub struct Metadata {
     pub credential: Option<Credential>,
     /// What else travels beside the call: baggage, trace state, the host's own.
     pub headers: Headers,
-    /// What the connection knows of whoever sent the call; nobody but a server's end sets it.
-    pub peer: Option<Arc<Peer>>,
 }
 
 impl Metadata {
@@ -83,7 +81,6 @@ impl Metadata {
             trace: TraceContext::default(),
             credential: None,
             headers: Headers::default(),
-            peer: None,
         }
     }
 }
@@ -119,6 +116,11 @@ impl CallState {
     /// That of a call of whose arguments the host says this.
     pub(crate) fn under(label: &Label) -> Self {
         Self { label: label.clone(), ..Self::default() }
+    }
+
+    /// Joins `by` in. There is no way back.
+    pub(crate) fn raise(&mut self, by: &Label) {
+        self.label = self.label.join(by);
     }
 
     /// The label of the arguments: what the host said of them joined with what guards found.
@@ -220,6 +222,14 @@ pub struct Method {
     pub check_ok: ShapeCheck,
     /// Checks an encoded typed error.
     pub check_err: ShapeCheck,
+}
+
+impl Method {
+    /// A call of this method with what travels beside its values.
+    pub fn request<'a>(&self, meta: &'a Metadata, label: &'a Label) -> Request<'a> {
+        let is_idempotent = self.tool.idempotent;
+        Request { is_idempotent, ..Request::new(self.interface, self.id, meta, label) }
+    }
 }
 
 /// Whether an encoded reply holds the method's value or its own error.
@@ -352,11 +362,16 @@ pub struct Request<'a> {
     pub meta: &'a Metadata,
     /// The label of the arguments together.
     pub label: &'a Label,
+    /// Who sent it, where the channel knows.
+    pub peer: Option<&'a Peer>,
+    /// Who sees the arguments before the method does: of calls that come in for an object that a guarded
+    /// caller handed out.
+    pub watch: Option<&'a Arc<dyn Watch>>,
 }
 
 impl<'a> Request<'a> {
     /// A call of `method` on what the peer hosts for everybody, not to be made again.
     pub fn new(interface: InterfaceId, method: MethodId, meta: &'a Metadata, label: &'a Label) -> Self {
-        Self { interface, method, handle: None, is_idempotent: false, meta, label }
+        Self { interface, method, handle: None, is_idempotent: false, meta, label, peer: None, watch: None }
     }
 }

@@ -1,12 +1,16 @@
 //! The caller's end: interceptors around a channel.
 
+mod ports;
+
+pub use ports::LabeledItems;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::{
     Call, CallError, CallId, CallState, Channel, Clock, Credential, Deadline, Done, Fault, FaultCode,
-    Interceptor, Label, Labeled, Metadata, Method, Outcome, Payload, Reply, Request, RunId, Slot, SpanId,
+    Interceptor, Label, Labeled, Metadata, Method, Outcome, Payload, Reply, RunId, Slot, SpanId,
     TraceContext, TraceId,
 };
 
@@ -112,8 +116,7 @@ impl Caller {
         let sent = match pending.before(&slot) {
             Ok(()) if self.channel.clearance().admits(pending.state.label()) => {
                 let label = pending.state.label();
-                let request = Request::new(method.interface, method.id, &meta, label);
-                self.channel.call(request, &mut slot).await
+                self.channel.call(method.request(&meta, label), &mut slot).await
             }
             Ok(()) => Err(Fault::new(FaultCode::ClearanceExceeded, meta.trace.trace)),
             Err(fault) => Err(fault),

@@ -96,12 +96,14 @@ fault_codes! {
         "the audit record could not be written, so the call was refused; look at the log's disk";
     /// The caller did not prove who it is.
     Unauthenticated = 15, "unauthenticated", Caller, "the receiver wants a credential";
-    /// The caller lacks a scope.
-    Forbidden = 16, "forbidden", Caller, "the credential lacks a scope that the method needs";
+    /// The caller lacks a scope, or the handle is another session's.
+    Forbidden = 16, "forbidden", Caller,
+        "the credential lacks a scope that the method needs, or the handle belongs to another session";
     /// Our own bug or a panic in user code.
     Internal = 17, "internal", Peer, "the receiver failed; its log has the trace id";
-    /// The object that the call was made on is no longer there.
-    HandleGone = 18, "handle_gone", Caller, "the object is gone: it was dropped or its lease ran out; ask for a new one";
+    /// The object behind a handle is gone.
+    HandleGone = 18, "handle_gone", Caller,
+        "the object behind the handle is gone: it was dropped or its lease ran out; ask for a new one";
 }
 
 impl FaultCode {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Looks at each call before it happens and at what came back. Synchronous, so that it costs no hop.
 ///
 /// `before` runs in the order in which interceptors were added, `after` in the reverse order and only
-/// for those whose `before` ran, however the call ended.
+/// for those whose `before` ran, however the call ended. A call that returns a stream ends with the stream.
 pub trait Interceptor: Send + Sync {
     /// Lets the call go on, or ends it with a fault. May raise the label of the arguments.
     ///
@@ -25,6 +25,24 @@ pub trait Interceptor: Send + Sync {
         let _ = (done, reply);
         Ok(())
     }
+
+    /// Looks at one item of a stream among the arguments before it leaves: [`Call::args`] is a value whose only
+    /// member is the item, under the parameter's name. Unless said, as at a call of its own.
+    ///
+    /// # Errors
+    /// The fault in which the stream and the call end.
+    fn before_item(&self, call: &mut Call<'_>) -> Result<(), Fault> {
+        self.before(call)
+    }
+
+    /// Sees one item of a stream that came back, or the arguments of a call that came in for an object which
+    /// was among the arguments; [`Interceptor::after`] sees the end. Unless said, as at the end of a call.
+    ///
+    /// # Errors
+    /// A fault withholds the item, and the stream ends in it.
+    fn after_item(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
+        self.after(done, reply)
+    }
 }
 
 /// A call that ended. Its arguments are gone to the receiver; what guards made of them is in `state`.
@@ -37,7 +55,7 @@ pub struct Done<'a> {
     pub state: &'a CallState,
 }
 
-/// Refuses a call whose deadline has passed before it began.
+/// Refuses a call whose deadline has passed before it began. Its items are not bounded by it.
 pub struct DeadlineCheck(pub Arc<dyn Clock>);
 
 impl Interceptor for DeadlineCheck {
@@ -49,9 +67,14 @@ impl Interceptor for DeadlineCheck {
             _ => Ok(()),
         }
     }
+
+    fn before_item(&self, _: &mut Call<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
 }
 
-/// Writes the intent of a call with effects and the outcome of every call.
+/// Writes the intent of a call with effects and the outcome of every call, and nothing of single items: the
+/// outcome of a call that returns a stream is how the stream ended.
 ///
 /// It stands outermost, so that a call which a later interceptor stops leaves its outcome too. If the
 /// intent cannot be written the call does not happen; if the outcome cannot, the reply is withheld.
@@ -106,5 +129,13 @@ impl Interceptor for CallRecorder {
             event.signals = verdict.signals.clone();
         }
         self.record(&event, done.meta).map(drop)
+    }
+
+    fn before_item(&self, _: &mut Call<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn after_item(&self, _: &Done<'_>, _: &mut Reply<'_>) -> Result<(), Fault> {
+        Ok(())
     }
 }

@@ -15,9 +15,11 @@ mod clearance;
 mod clock;
 mod fault;
 mod headers;
+mod hosted;
 mod id;
 mod interceptor;
 mod invoke;
+mod items;
 mod key;
 mod label;
 pub mod labeled;
@@ -31,17 +33,19 @@ pub mod tool;
 mod verdict;
 
 pub use call::{
-    Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload, Reply,
-    ReplyKind, Request, ShapeCheck, Slot, TraceContext, TypedBody,
+    Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload,
+    Reply, ReplyKind, Request, ShapeCheck, Slot, TraceContext, TypedBody,
 };
-pub use caller::Caller;
+pub use caller::{Caller, LabeledItems};
 pub use clearance::{Acceptable, Clearance, Payload as ProviderPayload, ProviderClearance, RowKind, Tagged};
 pub use clock::{Clock, Deadline, ManualClock, Timestamp};
 pub use fault::{Blame, CallError, Fault, FaultCode};
 pub use headers::{HeaderError, Headers};
+pub use hosted::Hosted;
 pub use id::{CallId, HandleId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
 pub use interceptor::{CallRecorder, DeadlineCheck, Done, Interceptor};
 pub use invoke::{Admit, Channel, Invoke, Router};
+pub use items::{Items, Port, Ports, Watch};
 pub use key::{MIN_KEY_LEN, WeakKey, check_key};
 pub use label::{Label, Origin, Origins, Sensitivity, TaintLabel, Trust};
 pub use labeled::{Door, Labeled, Receipt};

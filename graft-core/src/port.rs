@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Channel, FaultCode, Invoke, Malformed, ShapeCheck};
+use crate::{Channel, FaultCode, Hosted, Invoke, Malformed, ShapeCheck};
 
 /// Encoded items of a stream, in order. After an error nothing comes.
 pub type ItemStream = BoxStream<'static, Result<Bytes, FaultCode>>;
@@ -35,6 +35,16 @@ pub enum Import {
     Items(ItemStream),
     /// An object that the other side hosts: a channel whose calls go to it.
     Object(Arc<dyn Channel>),
+}
+
+/// A port that does not leave the process: what one end exports is what the other imports.
+impl From<Export> for Import {
+    fn from(port: Export) -> Self {
+        match port {
+            Export::Items(items) => Self::Items(items),
+            Export::Object(object) => Self::Object(Arc::new(Hosted::new(object))),
+        }
+    }
 }
 
 /// An encoded value that leaves: bytes, and the ports that stand in it. `Debug` shows how much it is.
@@ -104,6 +114,11 @@ impl Outgoing {
         std::mem::take(&mut self.bytes)
     }
 
+    /// All bytes in one piece, copied only if some are shared.
+    pub fn into_bytes(self) -> Bytes {
+        if self.large.is_empty() { self.bytes.into() } else { self.to_bytes() }
+    }
+
     /// All bytes in one piece.
     pub fn to_bytes(&self) -> Bytes {
         let mut whole = Vec::with_capacity(self.len());
@@ -152,6 +167,12 @@ impl Incoming {
     /// A value without ports.
     pub fn new(bytes: Bytes) -> Self {
         Self { bytes, ports: Vec::new() }
+    }
+
+    /// What `value` is to the other end while both are in this process.
+    pub fn of(mut value: Outgoing) -> Self {
+        let ports = std::mem::take(&mut value.ports).into_iter().map(Import::from).collect();
+        Self { ports, bytes: value.into_bytes() }
     }
 
     /// Checks the bytes against the described shape, then decodes them, then insists that nothing is left.

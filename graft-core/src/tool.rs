@@ -203,6 +203,8 @@ pub struct ToolMetadata {
     pub intent: Vec<String>,
     /// Scopes that a caller needs.
     pub scopes: Vec<Name>,
+    /// Whether a call may be made again if nobody knows how it ended. Assumed of nothing.
+    pub idempotent: bool,
 }
 
 impl ToolMetadata {
@@ -226,6 +228,7 @@ impl ToolMetadata {
             resources: Vec::new(),
             intent: Vec::new(),
             scopes: Vec::new(),
+            idempotent: false,
         }
     }
 

@@ -41,7 +41,6 @@ async fn carry_out(
     let clock = &**link.options.clock();
     let deadline = frame.remaining.map(|left| Deadline::after(clock, left));
     frame.meta.deadline = deadline;
-    frame.meta.peer = Some(link.peer.clone());
     let request = Request {
         interface,
         method: frame.method,
@@ -49,6 +48,8 @@ async fn carry_out(
         is_idempotent: frame.is_idempotent,
         meta: &frame.meta,
         label: &frame.label,
+        peer: Some(&link.peer),
+        watch: None,
     };
     if let Some(admit) = link.options.admit() {
         admit.admit(&request)?;
