@@ -3,31 +3,14 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
     CallId, Deadline, Fault, FaultCode, HandleId, Headers, Incoming, InterfaceId, Label, Leaves, MethodId,
-    Outgoing, Peer, ResourceLabel, RunId, Seq, SpanId, ToolMetadata, TraceId, Verdict, Watch,
+    Outgoing, Peer, ResourceLabel, RunId, Seq, ToolMetadata, TraceContext, Verdict, Watch,
 };
-
-/// W3C trace context of a call, <https://www.w3.org/TR/trace-context/>.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TraceContext {
-    /// The trace.
-    pub trace: TraceId,
-    /// The caller's span.
-    pub span: SpanId,
-    /// The flags byte; bit 0 is "sampled".
-    pub flags: u8,
-}
-
-impl Default for TraceContext {
-    fn default() -> Self {
-        Self { trace: TraceId([0; 16]), span: SpanId([0; 8]), flags: 0 }
-    }
-}
 
 /// Proof of who calls, opaque to the transport. Zeroed on drop; `Debug` shows only that there is one.
 #[derive(Clone, PartialEq, Eq)]

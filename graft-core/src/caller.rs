@@ -1,5 +1,6 @@
 //! The caller's end: interceptors around a channel.
 
+mod beside;
 mod ports;
 
 pub use ports::LabeledItems;
@@ -27,6 +28,7 @@ pub struct Caller {
     timeout: Option<Duration>,
     credential: Option<Credential>,
     label: Label,
+    beside: Option<Arc<beside::Beside>>,
 }
 
 impl Caller {
@@ -41,6 +43,7 @@ impl Caller {
             timeout: None,
             credential: None,
             label: Label::default(),
+            beside: None,
         }
     }
 
@@ -137,6 +140,9 @@ impl Caller {
         // A run is a trace, a call a span of it; span 0 would mean absent.
         meta.trace =
             TraceContext { trace: TraceId(self.run.0), span: SpanId((call.0 + 1).to_be_bytes()), flags: 0 };
+        if let Some(beside) = &self.beside {
+            beside.add_to(&mut meta);
+        }
         meta
     }
 }
@@ -170,6 +176,7 @@ impl Pending<'_> {
             }
         }
         self.state = call.state;
+        self.caller.settle(self.method, &mut self.state);
         result
     }
 
@@ -179,19 +186,17 @@ impl Pending<'_> {
         sent: Result<Label, Fault>,
         slot: &Slot<A, R, E>,
     ) -> Result<Label, Fault> {
-        let declared = &self.method.label;
+        let declared = self.caller.declared(self.method);
         match (sent, slot.outcome()) {
             (Ok(mut label), Some(outcome)) => {
-                label.raise(declared);
+                label.raise(&declared);
                 self.finish(Reply::new(outcome, label))
             }
             (Ok(received), None) => {
                 let lost = Fault::new(FaultCode::Internal, self.meta.trace.trace);
                 self.finish(Reply::new(Outcome::Fault(&lost), declared.join(&received)))
             }
-            (Err(fault), _) => {
-                self.finish(Reply::new(Outcome::Fault(&fault), declared.clone())).and(Err(fault))
-            }
+            (Err(fault), _) => self.finish(Reply::new(Outcome::Fault(&fault), declared)).and(Err(fault)),
         }
     }
 

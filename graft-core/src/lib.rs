@@ -13,6 +13,7 @@ mod call;
 mod caller;
 mod clearance;
 mod clock;
+mod context;
 mod fault;
 mod headers;
 mod hosted;
@@ -33,12 +34,13 @@ pub mod tool;
 mod verdict;
 
 pub use call::{
-    Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload,
-    Reply, ReplyKind, Request, ShapeCheck, Slot, TraceContext, TypedBody,
+    Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload, Reply,
+    ReplyKind, Request, ShapeCheck, Slot, TypedBody,
 };
 pub use caller::{Caller, LabeledItems};
 pub use clearance::{Acceptable, Clearance, Payload as ProviderPayload, ProviderClearance, RowKind, Tagged};
 pub use clock::{Clock, Deadline, ManualClock, Timestamp};
+pub use context::{CallContext, TraceContext, TraceParentError};
 pub use fault::{Blame, CallError, Fault, FaultCode};
 pub use headers::{HeaderError, Headers};
 pub use hosted::Hosted;

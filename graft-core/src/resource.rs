@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::host;
-use crate::{Leaf, Leaves, OutputTrust, Path, Segment, Sensitivity, ToolMetadata};
+use crate::{Label, Leaf, Leaves, OutputTrust, Path, Segment, Sensitivity, ToolMetadata, Trust};
 
 /// A pattern of paths, hosts or web addresses.
 ///
@@ -192,6 +192,16 @@ impl ToolMetadata {
         Cow::Owned(Self { trust, sensitivity, ..self.clone() })
     }
 
+    /// The labels of what a call returns, `found` if its arguments said so, that is no less strict than `label`.
+    pub(crate) fn resource_under(&self, found: Option<ResourceLabel>, label: &Label) -> ResourceLabel {
+        let own = ResourceLabel { trust: self.trust, sensitivity: self.sensitivity };
+        let trust = match label.trust() {
+            Trust::Trusted => OutputTrust::Trusted,
+            Trust::Untrusted => OutputTrust::Untrusted,
+        };
+        found.unwrap_or(own).strictest(ResourceLabel { trust, sensitivity: label.sensitivity() })
+    }
+
     /// The label of a value that no rule matches.
     fn least_of(&self, arg: &str, value: &str) -> ResourceLabel {
         let own = ResourceLabel { trust: self.trust, sensitivity: self.sensitivity };
@@ -215,7 +225,9 @@ impl ToolMetadata {
 }
 
 impl ResourceLabel {
-    fn strictest(self, other: Self) -> Self {
+    /// The least trust and the highest sensitivity of both.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
         Self { trust: self.trust.max(other.trust), sensitivity: self.sensitivity.max(other.sensitivity) }
     }
 }

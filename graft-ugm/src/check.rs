@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
             Type::Bool => self.flag().map(drop),
             Type::I8 | Type::U8 => self.take(1).map(drop),
             Type::I16 | Type::U16 => self.varint(16).map(drop),
-            Type::I32 | Type::U32 => self.varint(32).map(drop),
+            Type::I32 | Type::U32 | Type::Items(_) | Type::Handle(_) => self.varint(32).map(drop),
             Type::I64 | Type::U64 | Type::Timestamp => self.varint(64).map(drop),
             Type::I128 | Type::U128 => self.varint(128).map(drop),
             Type::F32 => self.take(4).map(drop),

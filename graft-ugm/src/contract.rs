@@ -106,7 +106,7 @@ impl Contract {
             }
         }
         self.check_order()?;
-        self.check_sizes()
+        self.check_parts()
     }
 
     /// Types are numbered as a walk from the first method meets them, and each is met.
@@ -134,8 +134,15 @@ impl Contract {
         if usize::try_from(met) == Ok(self.types.len()) { Ok(()) } else { Err(ContractError::TypeOrder) }
     }
 
-    fn check_sizes(&self) -> Result<(), ContractError> {
+    fn check_parts(&self) -> Result<(), ContractError> {
+        let is_port = |id: TypeId| self.types.type_of(id).is_some_and(Type::is_port);
+        if self.methods.iter().filter_map(|method| method.err).any(is_port) {
+            return Err(ContractError::Port);
+        }
         for (_, ty) in self.types.iter() {
+            if ty.parts().any(is_port) {
+                return Err(ContractError::Port);
+            }
             match ty {
                 Type::List(part) | Type::Array(part, _) if self.types.is_zero_sized(*part) => {
                     return Err(ContractError::ZeroSizeElement);
@@ -197,4 +204,7 @@ pub enum ContractError {
     /// A map whose key is neither text nor an integer.
     #[error("the key of a map must be text or an integer")]
     MapKey,
+    /// A stream or a handle inside a value or as an error.
+    #[error("a stream or a handle is a parameter or the result itself, never a part of a value or an error")]
+    Port,
 }

@@ -3,9 +3,9 @@
 use std::any::TypeId as RustType;
 use std::collections::{BTreeMap, HashMap};
 
-use graft_core::Payload;
+use graft_core::{Items, Payload};
 
-use crate::{Type, TypeDocs, TypeId, Types};
+use crate::{Described, Handle, Type, TypeDocs, TypeId, Types};
 
 /// A type whose values may be arguments, results and typed errors.
 ///
@@ -40,6 +40,7 @@ use crate::{Type, TypeDocs, TypeId, Types};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of an interface: it is not described",
     label = "not described",
+    note = "a stream is written `Items<T>` and an object `Handle<T>`, and each is a parameter or the result itself",
     note = "for a type of your own, add `#[derive(Serialize, Deserialize, Describe)]`",
     note = "for `usize` use `u64`, for `isize` use `i64`, for a set use `Vec`, for `Arc` or `Rc` the value itself, \
             for a type of another crate a described struct of your own"
@@ -80,7 +81,27 @@ pub struct TypeSet {
 impl TypeSet {
     /// Adds `T` and all that it is made of, unless they are already in.
     pub fn add<T: Describe>(&mut self) -> TypeId {
-        let key = RustType::of::<T::Form>();
+        self.enter(RustType::of::<T::Form>(), T::docs, T::describe)
+    }
+
+    /// Adds a stream of `T`, unless it is already in.
+    pub fn add_items<T: Describe>(&mut self) -> TypeId {
+        let key = RustType::of::<Items<T::Form>>();
+        self.enter(key, TypeDocs::default, |types| Type::Items(types.add::<T>()))
+    }
+
+    /// Adds a handle of a `T`, unless it is already in. What `T` is made of does not enter, so interfaces may
+    /// speak of each other and of themselves.
+    pub fn add_handle<T: Described>(&mut self) -> TypeId {
+        self.enter(RustType::of::<Handle<T>>(), TypeDocs::default, |_| Type::Handle(T::NAME))
+    }
+
+    fn enter(
+        &mut self,
+        key: RustType,
+        docs: impl FnOnce() -> TypeDocs,
+        describe: impl FnOnce(&mut Self) -> Type,
+    ) -> TypeId {
         if let Some(id) = self.seen.get(&key) {
             return *id;
         }
@@ -90,8 +111,8 @@ impl TypeSet {
         let id = TypeId(u32::try_from(at).unwrap_or(u32::MAX));
         self.seen.insert(key, id);
         self.types.push(Type::Unit);
-        self.docs.push(T::docs());
-        self.types[at] = T::describe(self);
+        self.docs.push(docs());
+        self.types[at] = describe(self);
         id
     }
 

@@ -39,6 +39,7 @@ mod check;
 mod contract;
 mod describe;
 mod guard;
+mod handle;
 mod model;
 mod serve;
 mod types;
@@ -47,6 +48,7 @@ mod value;
 pub use check::{ShapeError, check, check_each};
 pub use contract::{Contract, ContractError, MethodModel, Param};
 pub use describe::{Describe, MapKey, TypeSet};
+pub use graft_core::{CallContext, Items};
 pub use graft_ugm_macros::Describe;
 /// Describes the `pub` methods of an inherent `impl` block.
 ///
@@ -136,6 +138,7 @@ pub use graft_ugm_macros::Describe;
 #[doc(alias = "graft")]
 pub use graft_ugm_macros::interface;
 pub use guard::{Guard, MethodGuard, Tier, TypeDocs};
+pub use handle::Handle;
 pub use model::{Interface, InterfaceBuilder, MethodBuilder, Model};
 pub use serve::Described;
 pub use types::{EnumType, Field, Fields, MAX_DEPTH, StructType, Type, TypeId, Types, Variant};
@@ -151,5 +154,8 @@ pub mod __private {
     pub use serde;
 
     pub use crate as ugm;
-    pub use crate::serve::{Never, call, infallible, method, origin, pattern, serve, unknown, visit};
+    pub use crate::serve::{
+        Never, arg_item, attach, call, call_with, infallible, method, no_item, ok_item, open, origin,
+        pattern, serve, stream, unknown, visit,
+    };
 }

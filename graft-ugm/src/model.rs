@@ -3,8 +3,8 @@
 use graft_core::{InterfaceId, Malformed, Name};
 
 use crate::{
-    Contract, Describe, Described, Guard, MethodGuard, MethodModel, Param, ShapeError, TypeSet, check,
-    check_each,
+    Contract, Describe, Described, Guard, MethodGuard, MethodModel, Param, ShapeError, Type, TypeId, TypeSet,
+    check, check_each,
 };
 
 /// The Unified Graft Model: a set of interfaces.
@@ -109,6 +109,30 @@ impl Interface {
         check(bytes, &self.contract.types, method.ok)
     }
 
+    /// Checks an encoded item of the stream that the parameter at `param` of the method at `index` is.
+    ///
+    /// # Errors
+    /// [`ShapeError`] says what is wrong; of what is no stream no item is right.
+    pub fn check_arg_item(&self, index: usize, param: usize, bytes: &[u8]) -> Result<(), ShapeError> {
+        let method = self.contract.methods.get(index).ok_or(ShapeError::UnknownType)?;
+        self.check_item(method.params.get(param).ok_or(ShapeError::UnknownType)?.ty, bytes)
+    }
+
+    /// Checks an encoded item of the stream that the method at `index` returns.
+    ///
+    /// # Errors
+    /// As [`Interface::check_arg_item`].
+    pub fn check_ok_item(&self, index: usize, bytes: &[u8]) -> Result<(), ShapeError> {
+        self.check_item(self.contract.methods.get(index).ok_or(ShapeError::UnknownType)?.ok, bytes)
+    }
+
+    fn check_item(&self, stream: TypeId, bytes: &[u8]) -> Result<(), ShapeError> {
+        match self.contract.types.type_of(stream) {
+            Some(Type::Items(item)) => check(bytes, &self.contract.types, *item),
+            _ => Err(ShapeError::UnknownType),
+        }
+    }
+
     /// Checks an encoded typed error of the method at `index`.
     ///
     /// # Errors
@@ -202,8 +226,8 @@ impl InterfaceBuilder {
 pub struct MethodBuilder<'a> {
     types: &'a mut TypeSet,
     params: Vec<Param>,
-    ok: Option<crate::TypeId>,
-    err: Option<crate::TypeId>,
+    ok: Option<TypeId>,
+    err: Option<TypeId>,
 }
 
 impl MethodBuilder<'_> {
@@ -211,6 +235,34 @@ impl MethodBuilder<'_> {
     #[must_use]
     pub fn param<T: Describe>(mut self, name: impl Into<String>) -> Self {
         self.params.push(Param { name: name.into(), ty: self.types.add::<T>() });
+        self
+    }
+
+    /// The next parameter: a stream of `T`.
+    #[must_use]
+    pub fn param_items<T: Describe>(mut self, name: impl Into<String>) -> Self {
+        self.params.push(Param { name: name.into(), ty: self.types.add_items::<T>() });
+        self
+    }
+
+    /// The next parameter: a handle of a `T`.
+    #[must_use]
+    pub fn param_handle<T: Described>(mut self, name: impl Into<String>) -> Self {
+        self.params.push(Param { name: name.into(), ty: self.types.add_handle::<T>() });
+        self
+    }
+
+    /// The result, after all parameters: a stream of `T`.
+    #[must_use]
+    pub fn returns_items<T: Describe>(mut self) -> Self {
+        self.ok = Some(self.types.add_items::<T>());
+        self
+    }
+
+    /// The result, after all parameters: a handle of a `T`.
+    #[must_use]
+    pub fn returns_handle<T: Described>(mut self) -> Self {
+        self.ok = Some(self.types.add_handle::<T>());
         self
     }
 

@@ -5,14 +5,21 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use graft_core::{
-    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, Labeled, Leaves,
-    Malformed, Method, Outgoing, Path, Payload, ReplyKind, Request, Slot, Visit,
+    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, Labeled, LabeledItems,
+    Leaves, Malformed, Metadata, Method, Name, Outgoing, Path, Payload, Ports, ReplyKind, Request,
+    ShapeCheck, Slot, Visit, Watch,
 };
 
-use crate::{Describe, EnumType, Interface, Type, TypeSet};
+use crate::{Describe, EnumType, Handle, Interface, Type, TypeSet};
 
 /// A type whose `impl` block carries `#[interface]`; the attribute implements it.
 pub trait Described: Send + Sync + Sized + 'static {
+    /// The client that the attribute writes beside the block.
+    type Client: From<Caller>;
+
+    /// The interface's name.
+    const NAME: Name;
+
     /// What the block describes; made once.
     fn interface() -> &'static Interface;
 
@@ -52,7 +59,7 @@ pub fn serve<'a, A, R, E, Run, Ran>(
 ) -> BoxFuture<'a, Result<Label, Fault>>
 where
     A: Payload,
-    R: Describe,
+    R: Payload,
     E: Describe,
     Run: FnOnce(A) -> Ran + Send + 'a,
     Ran: Future<Output = Result<R, E>> + Send + 'a,
@@ -66,9 +73,8 @@ where
                 return Box::pin(async move {
                     let (mut args, mut reply) = (Outgoing::default(), Outgoing::default());
                     typed.encode_args(&mut args).map_err(fault)?;
-                    let args = Incoming::new(args.to_bytes());
-                    let kind = encoded(method, args, &mut reply, run).await.map_err(fault)?;
-                    typed.decode_reply(kind, Incoming::new(reply.to_bytes())).map_err(fault)?;
+                    let kind = encoded(method, &request, Incoming::of(args), &mut reply, run).await?;
+                    typed.decode_reply(kind, Incoming::of(reply)).map_err(fault)?;
                     Ok(method.label.clone())
                 });
             }
@@ -76,6 +82,9 @@ where
             let Some((args, slot)) = slot.and_then(|slot| Some((slot.take_args()?, slot))) else {
                 return refuse(fault(FaultCode::Internal));
             };
+            if let Err(fault) = seen(&request, &args) {
+                return refuse(fault);
+            }
             let ran = run(args);
             Box::pin(async move {
                 slot.set_outcome(ran.await);
@@ -83,7 +92,7 @@ where
             })
         }
         Body::Encoded(EncodedBody { args, reply, kind }) => Box::pin(async move {
-            *kind = encoded(method, args, reply, run).await.map_err(fault)?;
+            *kind = encoded(method, &request, args, reply, run).await?;
             Ok(method.label.clone())
         }),
     }
@@ -101,25 +110,64 @@ fn refuse<'a>(fault: Fault) -> BoxFuture<'a, Result<Label, Fault>> {
 
 async fn encoded<A, R, E, Run, Ran>(
     method: &'static Method,
+    request: &Request<'_>,
     args: Incoming,
     reply: &mut Outgoing,
     run: Run,
-) -> Result<ReplyKind, FaultCode>
+) -> Result<ReplyKind, Fault>
 where
     A: Payload,
-    R: Describe,
+    R: Payload,
     E: Describe,
     Run: FnOnce(A) -> Ran,
     Ran: Future<Output = Result<R, E>> + Send,
 {
-    let args = args.decode::<A>(method.check_args).map_err(|Malformed| FaultCode::InvalidArgument)?;
+    let fault = |code| Fault::new(code, request.meta.trace.trace);
+    let args = args.decode::<A>(method.check_args).map_err(|Malformed| fault(FaultCode::InvalidArgument))?;
+    seen(request, &args)?;
     let outcome = run(args).await;
     let (kind, written) = match &outcome {
         Ok(value) => (ReplyKind::Ok, reply.encode(value)),
         Err(error) => (ReplyKind::Err, reply.encode(error)),
     };
-    written.map_err(|Malformed| FaultCode::Internal)?;
+    written.map_err(|Malformed| fault(FaultCode::Internal))?;
     Ok(kind)
+}
+
+/// Shows the arguments to whoever watches the object.
+fn seen<A: Payload>(request: &Request<'_>, args: &A) -> Result<(), Fault> {
+    request.watch.map_or(Ok(()), |watch| watch.arguments(args, request.label))
+}
+
+/// Ties the ports among the arguments to the call that they came with, before user code has them.
+#[doc(hidden)]
+pub fn attach<A: Ports>(args: &mut A, meta: &Metadata, watch: Option<&Arc<dyn Watch>>) {
+    args.each_port(&mut |name, check, port| {
+        port.attach(meta, check, FaultCode::InvalidArgument);
+        if let Some(watch) = watch {
+            port.watch(name, watch);
+        }
+    });
+}
+
+/// Checks an item of a stream among the arguments.
+#[doc(hidden)]
+pub fn arg_item<D: Described, const METHOD: usize, const PARAM: usize>(
+    bytes: &[u8],
+) -> Result<(), Malformed> {
+    D::interface().check_arg_item(METHOD, PARAM, bytes).map_err(Malformed::from)
+}
+
+/// No item is right of what is no stream.
+#[doc(hidden)]
+pub fn no_item(_: &[u8]) -> Result<(), Malformed> {
+    Err(Malformed)
+}
+
+/// Checks an item of a stream that came back.
+#[doc(hidden)]
+pub fn ok_item<D: Described, const METHOD: usize>(bytes: &[u8]) -> Result<(), Malformed> {
+    D::interface().check_ok_item(METHOD, bytes).map_err(Malformed::from)
 }
 
 /// An origin whose name the attribute has checked.
@@ -162,6 +210,43 @@ pub fn call<A: Payload, R: Describe, E: Describe>(
 ) -> impl Future<Output = Result<Labeled<R>, CallError<E>>> {
     caller.call(method, args)
 }
+
+/// Makes one call with ports among its arguments.
+#[doc(hidden)]
+pub async fn call_with<A: Payload + Ports, R: Describe, E: Describe>(
+    caller: &Caller,
+    method: &'static Method,
+    args: A,
+) -> Result<Labeled<R>, CallError<E>> {
+    caller.call_with(method, args).await
+}
+
+/// Makes one call that returns a stream.
+#[doc(hidden)]
+pub async fn stream<A: Payload + Ports, T: Describe, E: Describe>(
+    caller: &Caller,
+    method: &'static Method,
+    args: A,
+    check: ShapeCheck,
+) -> Result<LabeledItems<T>, CallError<E>> {
+    caller.stream(method, args, check).await
+}
+
+/// Makes one call that returns a handle, and gives the client of it: what comes through it is under at least the
+/// label of the reply.
+#[doc(hidden)]
+pub async fn open<A: Payload + Ports, T: Described, E: Describe>(
+    caller: &Caller,
+    method: &'static Method,
+    args: A,
+) -> Result<T::Client, CallError<E>> {
+    let handle: Labeled<Handle<T>> = caller.call_with(method, args).await?;
+    let caller = caller.clone().with_reply_label(handle.label());
+    let (handle, _receipt) = handle.release(OPEN);
+    Ok(handle.over(&caller))
+}
+
+const OPEN: Name = Name::from_static("open-handle");
 
 /// Walks one part of a value. The bound is that of the model, so that errors speak of it.
 #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! The graph of types that an interface speaks of.
 
+use graft_core::Name;
 use serde::{Deserialize, Serialize};
 
 /// The most values that may stand inside each other, on the wire and when checking.
@@ -69,6 +70,11 @@ pub enum Type {
     Struct(StructType),
     /// An enum.
     Enum(EnumType),
+    /// A stream of items of one type, only as a parameter or result itself. Its position among the call's ports
+    /// travels as `u32`.
+    Items(TypeId),
+    /// An object of the interface of this name, only as a parameter or result itself. Travels as a stream does.
+    Handle(Name),
 }
 
 /// A struct: its fields travel one after the other, without names.
@@ -213,10 +219,17 @@ impl Type {
         matches!(self, String | I8 | I16 | I32 | I64 | I128 | U8 | U16 | U32 | U64 | U128)
     }
 
+    /// Whether it is a live thing beside the value and not a part of it.
+    pub fn is_port(&self) -> bool {
+        matches!(self, Self::Items(_) | Self::Handle(_))
+    }
+
     /// The types that this one is made of, in canonical order.
     pub fn parts(&self) -> impl Iterator<Item = TypeId> + '_ {
         let (plain, args, variants): (Vec<TypeId>, &[TypeId], Vec<&Fields>) = match self {
-            Self::Option(part) | Self::List(part) | Self::Array(part, _) => (vec![*part], &[], vec![]),
+            Self::Option(part) | Self::List(part) | Self::Array(part, _) | Self::Items(part) => {
+                (vec![*part], &[], vec![])
+            }
             Self::Map(key, value) => (vec![*key, *value], &[], vec![]),
             Self::Tuple(parts) => (vec![], parts, vec![]),
             Self::Struct(ty) => (vec![], &ty.args, vec![&ty.fields]),

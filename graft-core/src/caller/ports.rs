@@ -71,8 +71,8 @@ impl Caller {
     {
         let live = Live(Arc::new(Ongoing::new(self, method)));
         let ongoing = &live.0;
-        let declared = ongoing.declared();
-        let sent = match ongoing.before(&args) {
+        let declared = ongoing.declared.clone();
+        let sent = match ongoing.before(self, &args) {
             Ok(label) => {
                 let watch: Arc<dyn Watch> = ongoing.clone();
                 args.each_port(&mut |name, check, port| {
@@ -110,7 +110,10 @@ struct Ongoing {
     clearance: Clearance,
     method: &'static Method,
     meta: Metadata,
+    /// That of the arguments, as the host knows it.
     label: Label,
+    /// That of whatever comes back, before anybody looks at it.
+    declared: Label,
     progress: Mutex<Progress>,
     /// Whoever waits for the reply, or for an item of it.
     waiting: AtomicWaker,
@@ -133,13 +136,10 @@ impl Ongoing {
             method,
             meta: caller.metadata(),
             label: caller.label.clone(),
+            declared: caller.declared(method),
             progress: Mutex::default(),
             waiting: AtomicWaker::new(),
         }
-    }
-
-    fn declared(&self) -> Label {
-        self.method.tool.output_label()
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -153,7 +153,7 @@ impl Ongoing {
         }
     }
 
-    fn before(&self, args: &(dyn Leaves + Sync)) -> Result<Label, Fault> {
+    fn before(&self, caller: &Caller, args: &(dyn Leaves + Sync)) -> Result<Label, Fault> {
         let mut progress = self.progress();
         let mut call = Call::new(&self.method.tool, &self.meta, args);
         call.raise(&self.label);
@@ -166,6 +166,7 @@ impl Ongoing {
             }
         }
         progress.state = call.state;
+        caller.settle(self.method, &mut progress.state);
         result?;
         self.cleared(progress.state.label())?;
         Ok(progress.state.label().clone())
@@ -248,7 +249,7 @@ impl Inward {
     fn of(ongoing: Arc<Ongoing>) -> Self {
         let tool = ToolMetadata {
             trust: OutputTrust::Untrusted,
-            sensitivity: ongoing.declared().sensitivity(),
+            sensitivity: ongoing.declared.sensitivity(),
             fields: Default::default(),
             vouches: Default::default(),
             records: Vec::new(),
@@ -336,7 +337,7 @@ impl Drop for Live {
     fn drop(&mut self) {
         let fault = Fault::new(FaultCode::Cancelled, self.0.meta.trace.trace);
         // The caller is gone; whom to tell is the interceptors' concern. After the end there is nobody to tell.
-        let _ = self.finish(Reply::new(Outcome::Fault(&fault), self.0.declared()));
+        let _ = self.finish(Reply::new(Outcome::Fault(&fault), self.0.declared.clone()));
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures::future::BoxFuture;
+use graft_core::port::{Export, Import};
 use graft_core::{
     Body, Caller, Channel, Clearance, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, ManualClock,
     Outgoing, ReplyKind, Request, Router, RunId, TypedBody,
@@ -50,11 +51,9 @@ impl Channel for Encoded {
             let trace = request.meta.trace.trace;
             let (mut args, mut reply, mut kind) = (Outgoing::default(), Outgoing::default(), ReplyKind::Ok);
             body.encode_args(&mut args).map_err(|code| Fault::new(code, trace))?;
-            let encoded =
-                EncodedBody { args: Incoming::new(args.to_bytes()), reply: &mut reply, kind: &mut kind };
+            let encoded = EncodedBody { args: across(args), reply: &mut reply, kind: &mut kind };
             let label = self.0.invoke(request, Body::Encoded(encoded)).await?;
-            body.decode_reply(kind, Incoming::new(reply.to_bytes()))
-                .map_err(|code| Fault::new(code, trace))?;
+            body.decode_reply(kind, across(reply)).map_err(|code| Fault::new(code, trace))?;
             Ok(label)
         })
     }
@@ -62,6 +61,15 @@ impl Channel for Encoded {
     fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
         Box::pin(async { Ok(true) })
     }
+}
+
+/// What leaves, as it comes in elsewhere: calls of an object are encoded too.
+fn across(mut value: Outgoing) -> Incoming {
+    let ports = std::mem::take(&mut value.ports).into_iter().map(|port| match port {
+        Export::Items(items) => Import::Items(items),
+        Export::Object(object) => Import::Object(Arc::new(Encoded(Router::default().with(object)))),
+    });
+    Incoming { ports: ports.collect(), bytes: value.into_bytes() }
 }
 
 /// One caller for each channel.

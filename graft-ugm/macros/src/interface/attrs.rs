@@ -42,7 +42,7 @@ const TIER: Words =
     &[("none", "None"), ("sandboxed", "Sandboxed"), ("isolated", "Isolated"), ("docker", "Docker")];
 
 const METHOD_KEYS: &str = "effect, exfil, args, intent, trust, sensitivity, origin, fields, vouches, \
-                           credentials, records, resources, scope, tier, skip";
+                           credentials, records, resources, scope, tier, idempotent, skip";
 
 /// `#[interface(name = "..", version = "..", crate = "..")]`.
 #[derive(Default)]
@@ -93,6 +93,7 @@ pub(crate) struct MethodAttrs {
     /// Of the attribute, if there is one.
     pub(crate) span: Option<Span>,
     pub(crate) skip: bool,
+    pub(crate) idempotent: bool,
     pub(crate) effect: Option<Ident>,
     pub(crate) exfil: Option<Ident>,
     pub(crate) args: Vec<(Ident, Ident)>,
@@ -130,6 +131,7 @@ impl MethodAttrs {
     fn one(&mut self, meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
         match key(meta).as_str() {
             "skip" => self.skip = true,
+            "idempotent" => self.idempotent = true,
             "effect" => one_word(&mut self.effect, meta, EFFECT)?,
             "exfil" => one_word(&mut self.exfil, meta, EXFIL)?,
             "trust" => one_word(&mut self.trust, meta, TRUST)?,

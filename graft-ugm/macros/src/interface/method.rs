@@ -19,8 +19,13 @@ pub(crate) struct Method {
     /// The first 8 bytes of SHA-256 over `interface.method`.
     pub(crate) id: [u8; 8],
     pub(crate) is_async: bool,
+    /// Those that travel.
     pub(crate) params: Vec<Param>,
+    /// All, as the method takes them.
+    pub(crate) taken: Vec<Taken>,
     pub(crate) ok: TokenStream,
+    /// What the result is, unless it is a value.
+    pub(crate) ok_port: Option<Port>,
     pub(crate) err: Option<Type>,
     pub(crate) doc: String,
     pub(crate) deprecated: Option<String>,
@@ -36,6 +41,24 @@ pub(crate) struct Param {
     /// What travels.
     pub(crate) owned: TokenStream,
     pub(crate) how: How,
+    /// What it is, unless it is a value.
+    pub(crate) port: Option<Port>,
+}
+
+/// A parameter as the method takes it.
+pub(crate) enum Taken {
+    /// The one that travels at this position.
+    Param(usize),
+    /// The call itself.
+    Context,
+}
+
+/// A type that is not a value but a live thing.
+pub(crate) enum Port {
+    /// `Items<T>`, of which this is `T`.
+    Items(Type),
+    /// `Handle<T>`, of which this is `T`.
+    Handle(Type),
 }
 
 /// How a method takes a parameter.
@@ -64,9 +87,17 @@ impl Method {
             return Err(syn::Error::new(sig.ident.span(), text));
         }
         attrs::check_name(&format!("{interface}.{name}"), sig.ident.span())?;
-        let params = sig.inputs.iter().skip(1).map(Param::read).collect::<syn::Result<Vec<_>>>()?;
+        let (mut params, mut taken) = (Vec::new(), Vec::new());
+        for arg in sig.inputs.iter().skip(1) {
+            if is_context(arg) {
+                taken.push(Taken::Context);
+            } else {
+                taken.push(Taken::Param(params.len()));
+                params.push(Param::read(arg)?);
+            }
+        }
         check_args(&attrs, &params)?;
-        let (ok, err) = result(&sig.output)?;
+        let (ok, ok_port, err) = result(&sig.output)?;
         let copied = |attr: &&Attribute| attr.path().is_ident("doc") || attr.path().is_ident("deprecated");
         Ok(Self {
             id: method_id(interface, &name),
@@ -74,7 +105,9 @@ impl Method {
             name,
             is_async: sig.asyncness.is_some(),
             params,
+            taken,
             ok,
+            ok_port,
             err,
             doc: docs(&function.attrs),
             deprecated: function.attrs.iter().find_map(deprecated),
@@ -82,6 +115,45 @@ impl Method {
             attrs,
         })
     }
+
+    /// Whether any argument or the result is a live thing.
+    pub(crate) fn has_ports(&self) -> bool {
+        self.ok_port.is_some() || self.params.iter().any(|param| param.port.is_some())
+    }
+
+    pub(crate) fn has_context(&self) -> bool {
+        self.taken.iter().any(|taken| matches!(taken, Taken::Context))
+    }
+}
+
+/// Whether it is `&CallContext` or `&CallContext<'_>`, which does not travel.
+fn is_context(arg: &FnArg) -> bool {
+    let FnArg::Typed(arg) = arg else { return false };
+    let Type::Reference(reference) = plain(&arg.ty) else { return false };
+    let Type::Path(path) = plain(&reference.elem) else { return false };
+    reference.mutability.is_none()
+        && path.path.segments.last().is_some_and(|last| last.ident == "CallContext")
+}
+
+/// The live thing that `ty` is, if it is one.
+fn port(ty: &Type) -> syn::Result<Option<Port>> {
+    let Type::Path(path) = ty else { return Ok(None) };
+    let Some(last) = path.path.segments.last() else { return Ok(None) };
+    let PathArguments::AngleBracketed(args) = &last.arguments else { return Ok(None) };
+    let make = match &last.ident {
+        ident if ident == "Items" => Port::Items,
+        ident if ident == "Handle" => Port::Handle,
+        _ => return Ok(None),
+    };
+    let mut args = args.args.iter();
+    let (Some(GenericArgument::Type(inner)), None) = (args.next(), args.next()) else {
+        return Err(syn::Error::new(
+            last.span(),
+            "a stream or a handle has one type: `Items<T>`, `Handle<T>`",
+        ));
+    };
+    check_type(inner)?;
+    Ok(Some(make(inner.clone())))
 }
 
 /// Must equal `graft_core::MethodId::of`, which a test of graft-ugm holds.
@@ -158,7 +230,9 @@ impl Param {
             }
         };
         let given = (*arg.ty).clone();
+        let port = port(plain(&given))?;
         let (owned, how) = match plain(&given) {
+            ty if port.is_some() => (ty.to_token_stream(), How::Value),
             Type::Reference(reference) => {
                 if let Some(keyword) = &reference.mutability {
                     let text = "changes to an argument do not travel back; return the changed value";
@@ -167,6 +241,10 @@ impl Param {
                 if let Some(lifetime) = &reference.lifetime {
                     let text = "a described parameter has no lifetime; leave it out, or take an owned value";
                     return Err(syn::Error::new(lifetime.span(), text));
+                }
+                if self::port(plain(&reference.elem))?.is_some() {
+                    let text = "a stream or a handle is taken by value; leave the `&` out";
+                    return Err(syn::Error::new(reference.and_token.span(), text));
                 }
                 match plain(&reference.elem) {
                     Type::Path(path) if path.path.is_ident("str") => {
@@ -188,40 +266,45 @@ impl Param {
                 (ty.to_token_stream(), How::Value)
             }
         };
-        Ok(Self { ident, given, owned, how })
+        Ok(Self { ident, given, owned, how, port })
     }
 }
 
-/// Result and typed error.
-fn result(output: &ReturnType) -> syn::Result<(TokenStream, Option<Type>)> {
-    let ReturnType::Type(_, ty) = output else { return Ok((quote!(()), None)) };
+/// Result, with what it is unless it is a value, and typed error.
+fn result(output: &ReturnType) -> syn::Result<(TokenStream, Option<Port>, Option<Type>)> {
+    let ReturnType::Type(_, ty) = output else { return Ok((quote!(()), None, None)) };
     let ty = plain(ty);
-    let Type::Path(path) = ty else {
-        check_type(ty)?;
-        return Ok((ty.to_token_stream(), None));
+    let Some(args) = result_args(ty) else {
+        let (ok, port) = value_or_port(ty)?;
+        return Ok((ok, port, None));
     };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Result");
-    let Some(last) = last else {
-        check_type(ty)?;
-        return Ok((ty.to_token_stream(), None));
-    };
-    let types: Vec<&Type> = match &last.arguments {
-        PathArguments::AngleBracketed(args) => {
-            let types = args.args.iter().filter_map(|arg| match arg {
-                GenericArgument::Type(ty) => Some(ty),
-                _ => None,
-            });
-            types.collect()
-        }
-        _ => Vec::new(),
-    };
-    let [ok, err] = types[..] else {
+    let [ok, err] = args[..] else {
         let text = "write both types, `Result<Value, Error>`, where the error is a described type of yours";
         return Err(syn::Error::new(ty.span(), text));
     };
-    check_type(ok)?;
+    let (ok, port) = value_or_port(plain(ok))?;
     check_type(err)?;
-    Ok((ok.to_token_stream(), Some(err.clone())))
+    Ok((ok, port, Some(err.clone())))
+}
+
+/// The type arguments of `Result`, if it is one.
+fn result_args(ty: &Type) -> Option<Vec<&Type>> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
+    let PathArguments::AngleBracketed(args) = &last.arguments else { return Some(Vec::new()) };
+    let types = args.args.iter().filter_map(|arg| match arg {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    Some(types.collect())
+}
+
+fn value_or_port(ty: &Type) -> syn::Result<(TokenStream, Option<Port>)> {
+    let port = port(ty)?;
+    if port.is_none() {
+        check_type(ty)?;
+    }
+    Ok((ty.to_token_stream(), port))
 }
 
 /// Without the brackets that macros and people put around.
@@ -239,7 +322,9 @@ fn check_type(ty: &Type) -> syn::Result<()> {
 }
 
 fn check_tokens(tokens: TokenStream) -> syn::Result<()> {
-    for token in tokens {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let is_generic = matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == '<');
         let text = match &token {
             TokenTree::Group(group) => {
                 check_tokens(group.stream())?;
@@ -250,6 +335,9 @@ fn check_tokens(tokens: TokenStream) -> syn::Result<()> {
             }
             TokenTree::Ident(ident) if ident == "Self" => {
                 "write the type's name: `Self` means another type in the client"
+            }
+            TokenTree::Ident(ident) if is_generic && (ident == "Items" || ident == "Handle") => {
+                "a stream or a handle is a parameter or the result itself, never a part of a value or an error"
             }
             TokenTree::Ident(ident) if ident == "impl" || ident == "dyn" => {
                 "a described value has one concrete type"

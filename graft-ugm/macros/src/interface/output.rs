@@ -6,7 +6,7 @@ use syn::Ident;
 use syn::spanned::Spanned;
 
 use super::Block;
-use super::method::{How, Method, Param};
+use super::method::{How, Method, Param, Port, Taken};
 use crate::names::bare;
 
 pub(crate) fn generate(block: &Block) -> TokenStream {
@@ -43,6 +43,16 @@ fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
     let names: Vec<&Ident> = method.params.iter().map(|param| &param.ident).collect();
     let keys = method.params.iter().map(|param| bare(&param.ident));
     let types: Vec<_> = method.params.iter().map(|param| &param.owned).collect();
+    let visits = method.params.iter().zip(keys).map(|(param, key)| {
+        let (name, owned) = (&param.ident, &param.owned);
+        match param.port {
+            None => quote!(#private::visit::<#owned>(&self.#name, &path.field(#key), visit);),
+            Some(_) => {
+                quote!(#private::graft_core::Leaves::visit(&self.#name, &path.field(#key), visit);)
+            }
+        }
+    });
+    let ports = method.has_ports().then(|| ports(block, index, method));
     quote! {
         #[derive(#private::serde::Serialize, #private::serde::Deserialize)]
         #[serde(crate = #serde)]
@@ -54,7 +64,34 @@ fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
                 path: &#private::graft_core::Path<'_>,
                 visit: &mut #private::graft_core::Visit<'_>,
             ) {
-                #(#private::visit::<#types>(&self.#names, &path.field(#keys), visit);)*
+                #(#visits)*
+            }
+        }
+
+        #ports
+    }
+}
+
+/// The walk over those arguments that are live things, each with the check of its items.
+fn ports(block: &Block, index: usize, method: &Method) -> TokenStream {
+    let (private, ty, args) = (&block.private, &block.ty, args_ident(index));
+    let ports = method.params.iter().enumerate().filter_map(|(at, param)| {
+        let (name, key) = (&param.ident, bare(&param.ident));
+        let check = match param.port.as_ref()? {
+            Port::Items(_) => quote!(#private::arg_item::<#ty, #index, #at>),
+            Port::Handle(_) => quote!(#private::no_item),
+        };
+        Some(quote!(each(#key, #check, &mut self.#name);))
+    });
+    quote! {
+        impl #private::graft_core::Ports for #args {
+            fn each_port(
+                &mut self,
+                each: &mut dyn ::core::ops::FnMut(
+                    &'static str, #private::graft_core::ShapeCheck, &mut dyn #private::graft_core::Port,
+                ),
+            ) {
+                #(#ports)*
             }
         }
     }
@@ -62,7 +99,7 @@ fn args(block: &Block, index: usize, method: &Method) -> TokenStream {
 
 fn client(block: &Block) -> (TokenStream, TokenStream) {
     let Block { private, ident, ty, cfgs, .. } = block;
-    let client = format_ident!("{}Client", bare(ident), span = ident.span());
+    let client = client_ident(ident);
     let doc = format!("Calls `{}` through a `Caller`, wherever it is hosted.", bare(ident));
     let methods = block.methods.iter().enumerate().map(|(i, method)| {
         let Method { ident, params, ok, copied, .. } = method;
@@ -75,15 +112,34 @@ fn client(block: &Block) -> (TokenStream, TokenStream) {
         let given = params.iter().map(|param| &param.given);
         let owned = params.iter().map(to_owned);
         // At the result's place, for the compiler's errors.
-        let called = quote_spanned! {Span::call_site().located_at(ok.span())=>
-            #private::call::<#args, #ok, #sent>(&self.caller, method, args).await
+        let place = Span::call_site().located_at(ok.span());
+        let called = match &method.ok_port {
+            None if method.has_ports() => quote_spanned! {place=>
+                #private::call_with::<#args, #ok, #sent>(&self.caller, method, args).await
+            },
+            None => quote_spanned! {place=>
+                #private::call::<#args, #ok, #sent>(&self.caller, method, args).await
+            },
+            Some(Port::Items(item)) => quote_spanned! {place=>
+                #private::stream::<#args, #item, #sent>(
+                    &self.caller, method, args, #private::ok_item::<#ty, #i>,
+                ).await
+            },
+            Some(Port::Handle(object)) => quote_spanned! {place=>
+                #private::open::<#args, #object, #sent>(&self.caller, method, args).await
+            },
+        };
+        let given_back = match &method.ok_port {
+            None => quote!(#private::graft_core::Labeled<#ok>),
+            Some(Port::Items(item)) => quote!(#private::graft_core::LabeledItems<#item>),
+            Some(Port::Handle(object)) => quote!(<#object as #private::ugm::Described>::Client),
         };
         quote! {
             #(#copied)*
             pub async fn #ident(
                 &self, #(#names: #given),*
             ) -> ::core::result::Result<
-                #private::graft_core::Labeled<#ok>, #private::graft_core::CallError<#error>
+                #given_back, #private::graft_core::CallError<#error>
             > {
                 let method = &<#ty as #private::ugm::Described>::methods()[#i];
                 let args = #args { #(#names: #owned),* };
@@ -109,8 +165,18 @@ fn client(block: &Block) -> (TokenStream, TokenStream) {
 
             #(#methods)*
         }
+
+        impl ::core::convert::From<#private::graft_core::Caller> for #client {
+            fn from(caller: #private::graft_core::Caller) -> Self {
+                Self::new(caller)
+            }
+        }
     };
     (item, block)
+}
+
+fn client_ident(ident: &Ident) -> Ident {
+    format_ident!("{}Client", bare(ident), span = ident.span())
 }
 
 fn to_owned(param: &Param) -> TokenStream {
@@ -142,18 +208,32 @@ fn described(block: &Block) -> TokenStream {
         let name = &method.name;
         let params = method.params.iter().map(|param| {
             let (key, owned) = (bare(&param.ident), &param.owned);
-            quote!(.param::<#owned>(#key))
+            match &param.port {
+                None => quote!(.param::<#owned>(#key)),
+                Some(Port::Items(item)) => quote!(.param_items::<#item>(#key)),
+                Some(Port::Handle(object)) => quote!(.param_handle::<#object>(#key)),
+            }
         });
         let (ok, err) = (&method.ok, method.err.iter());
-        quote!(.method(#name, #guard, |method| method #(#params)*.returns::<#ok>()#(.fails::<#err>())*))
+        let returns = match &method.ok_port {
+            None => quote!(.returns::<#ok>()),
+            Some(Port::Items(item)) => quote!(.returns_items::<#item>()),
+            Some(Port::Handle(object)) => quote!(.returns_handle::<#object>()),
+        };
+        quote!(.method(#name, #guard, |method| method #(#params)* #returns #(.fails::<#err>())*))
     });
     let index = 0..methods.len();
+    let client = client_ident(&block.ident);
     quote! {
         impl #private::ugm::Described for #ty {
+            type Client = #client;
+
+            const NAME: #private::graft_core::Name = #interface;
+
             fn interface() -> &'static #private::ugm::Interface {
                 static INTERFACE: #private::OnceLock<#private::ugm::Interface> = #private::OnceLock::new();
                 INTERFACE.get_or_init(|| {
-                    #private::ugm::InterfaceBuilder::new(#interface)
+                    #private::ugm::InterfaceBuilder::new(Self::NAME)
                         .doc(#doc)
                         #(#version)*
                         #(#calls)*
@@ -242,6 +322,7 @@ fn guard(block: &Block, method: &Method) -> TokenStream {
     let origin = attrs.origin.iter();
     let doc = text(&method.doc);
     let tier = attrs.tier.iter();
+    let idempotent = attrs.idempotent.then(|| quote!(tool.idempotent = true;));
     let deprecated = method.deprecated.iter().map(|note| text(note));
     quote!({
         let mut tool = #core::ToolMetadata::new(#core::Name::from_static(#tool_name));
@@ -255,6 +336,7 @@ fn guard(block: &Block, method: &Method) -> TokenStream {
         #(tool.intent.push(#intent);)*
         #(tool.scopes.push(#core::Name::from_static(#scopes));)*
         #(tool.origin = #private::origin(#origin);)*
+        #idempotent
         let mut guard = #private::ugm::MethodGuard::new(tool);
         guard.doc = #doc;
         #(guard.tier = #private::ugm::Tier::#tier;)*
@@ -269,19 +351,33 @@ fn dispatcher(block: &Block) -> TokenStream {
     let arms = block.methods.iter().enumerate().map(|(i, method)| {
         let Method { ident, id, ok, .. } = method;
         let (args, error) = (args_ident(i), error(block, method));
-        let passed = method.params.iter().map(|param| {
-            let ident = &param.ident;
-            if param.how == How::Value { quote!(args.#ident) } else { quote!(&args.#ident) }
+        let passed = method.taken.iter().map(|taken| {
+            let Taken::Param(at) = *taken else { return quote!(&context) };
+            let Param { ident, how, .. } = &method.params[at];
+            if *how == How::Value { quote!(args.#ident) } else { quote!(&args.#ident) }
         });
+        let context = method.has_context().then(|| quote!(let context = #core::CallContext::of(&request);));
         let wait = method.is_async.then(|| quote!(.await));
         let called = quote!(service.#ident(#(#passed),*)#wait);
         let called = if method.err.is_some() { called } else { quote!(::core::result::Result::Ok(#called)) };
+        let run = if method.has_ports() {
+            quote! {
+                let (meta, watch) = (request.meta, request.watch);
+                let run = move |mut args: #args| {
+                    #private::attach(&mut args, meta, watch);
+                    async move { #called }
+                };
+            }
+        } else {
+            quote!(let run = move |args: #args| async move { #called };)
+        };
         let served = quote_spanned! {Span::call_site().located_at(ok.span())=>
             #private::serve::<#args, #ok, #error, _, _>(&methods[#i], request, body, run)
         };
         quote! {
             [#(#id),*] => {
-                let run = move |args: #args| async move { #called };
+                #context
+                #run
                 #served
             }
         }
