@@ -62,14 +62,14 @@ pub use traces::danger_trace_file;
 
 pub use graft_audit::{AuditKey, AuditLog};
 pub use graft_core::{
-    Acceptable, CallError, Caller, Clearance, Clock, Deadline, Fault, FaultCode, Interceptor, Label, Labeled,
-    ManualClock, Name, Origin, ProviderClearance, Receipt, Recorder, Sensitivity, Snapshot, SnapshotKey,
-    Tagged, TaintLedger, Timestamp, Trust,
+    Acceptable, CallContext, CallError, Caller, Clearance, Clock, Deadline, Fault, FaultCode, Headers,
+    Interceptor, Items, Label, Labeled, LabeledItems, ManualClock, Name, Origin, ProviderClearance, Receipt,
+    Recorder, Sensitivity, Snapshot, SnapshotKey, Tagged, TaintLedger, Timestamp, TraceContext, Trust,
 };
 pub use graft_transport::{Endpoint, EndpointError, Limits};
 #[cfg(feature = "tcp")]
-pub use graft_transport::{RemoteChannel, RemoteOptions, Server};
-pub use graft_ugm::{Bytes, Decimal, Describe, Described, Uuid, interface};
+pub use graft_transport::{ReconnectingChannel, RemoteChannel, RemoteOptions, RetryingChannel, Server};
+pub use graft_ugm::{Bytes, Decimal, Describe, Described, Handle, Uuid, interface};
 
 pub use graft_audit as audit;
 pub use graft_core as core;

@@ -162,8 +162,13 @@ impl ToolMetadata {
     /// sensitivity of all hold.
     pub fn resource_label(&self, args: &dyn Leaves) -> ResourceLabel {
         let own = ResourceLabel { trust: self.trust, sensitivity: self.sensitivity };
+        self.named_resource(args).unwrap_or(own)
+    }
+
+    /// The same, or `None` if none of `args` has rules.
+    pub fn named_resource(&self, args: &dyn Leaves) -> Option<ResourceLabel> {
         if self.resources.is_empty() {
-            return own;
+            return None;
         }
         let mut found: Option<ResourceLabel> = None;
         let mut join = |label: ResourceLabel| {
@@ -180,7 +185,7 @@ impl ToolMetadata {
                 });
             }
         });
-        found.unwrap_or(own)
+        found
     }
 
     /// This tool with `label` in place of the labels of its output.

@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use futures::future::{BoxFuture, ready};
 use graft_core::{
-    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Incoming, Invoke, Label, Labeled, LabeledItems,
-    Leaves, Malformed, Metadata, Method, Name, Outgoing, Path, Payload, Ports, ReplyKind, Request,
-    ShapeCheck, Slot, Visit, Watch,
+    Body, CallError, Caller, EncodedBody, Fault, FaultCode, Incoming, Invoke, Items, Label, Labeled,
+    LabeledItems, Leaves, Malformed, Metadata, Method, Name, Outgoing, Path, Payload, Ports, ReplyKind,
+    Request, ShapeCheck, Slot, Visit, Watch,
 };
 
 use crate::{Describe, EnumType, Handle, Interface, Type, TypeSet};
 
 /// A type whose `impl` block carries `#[interface]`; the attribute implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not described: calls cannot reach it",
+    label = "not described",
+    note = "put `#[interface]` on its `impl` block"
+)]
 pub trait Described: Send + Sync + Sized + 'static {
     /// The client that the attribute writes beside the block.
     type Client: From<Caller>;
@@ -46,6 +51,14 @@ pub fn method<D: Described, const INDEX: usize>() -> Method {
     }
 }
 
+/// What a method may return: a described value, a stream of them, or a handle.
+#[doc(hidden)]
+pub trait Answer: Payload {}
+
+impl<T: Describe> Answer for T {}
+impl<T: Describe> Answer for Items<T> {}
+impl<T: Described> Answer for Handle<T> {}
+
 /// Runs one call of `method`: takes the arguments out of `body`, hands them to `run`, puts back what it returns.
 ///
 /// Between two ends of the same Rust types nothing is encoded, and what is boxed is little more than what `run`
@@ -59,7 +72,7 @@ pub fn serve<'a, A, R, E, Run, Ran>(
 ) -> BoxFuture<'a, Result<Label, Fault>>
 where
     A: Payload,
-    R: Payload,
+    R: Answer,
     E: Describe,
     Run: FnOnce(A) -> Ran + Send + 'a,
     Ran: Future<Output = Result<R, E>> + Send + 'a,
@@ -117,7 +130,7 @@ async fn encoded<A, R, E, Run, Ran>(
 ) -> Result<ReplyKind, Fault>
 where
     A: Payload,
-    R: Payload,
+    R: Answer,
     E: Describe,
     Run: FnOnce(A) -> Ran,
     Ran: Future<Output = Result<R, E>> + Send,

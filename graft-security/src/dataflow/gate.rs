@@ -151,8 +151,9 @@ impl DataFlowGate {
     }
 }
 
-impl Interceptor for DataFlowGate {
-    fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
+impl DataFlowGate {
+    /// Judges a call, or one item of it.
+    fn judge(&self, call: &mut Call<'_>) -> Result<(), Fault> {
         let mut assessment = self.assess(call);
         let released = self.released(&assessment, call)?;
         let is_released = released.is_some();
@@ -186,19 +187,13 @@ impl Interceptor for DataFlowGate {
             }
         };
         call.state.verdict = Some(verdict);
-        if !call.tool.resources.is_empty() {
-            call.state.resource = Some(call.tool.resource_label(call.args));
-        }
         if result.is_ok() {
             self.ledger.record_sent(call);
-        }
-        if let (Ok(()), Some(plan)) = (&result, self.plan.plan()) {
-            plan.called(call);
         }
         result
     }
 
-    fn after(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
+    fn record_output(&self, done: &Done<'_>, reply: &mut Reply<'_>) {
         if let Outcome::Value(output) | Outcome::DomainError(output) = reply.outcome {
             let tool = match done.state.resource {
                 Some(label) => done.tool.labelled(label),
@@ -207,11 +202,45 @@ impl Interceptor for DataFlowGate {
             let label = self.ledger.record_output(done.meta.call, &tool, output, done.state.label());
             reply.raise(&label);
         }
+    }
+}
+
+impl Interceptor for DataFlowGate {
+    fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
+        let result = self.judge(call);
+        if !call.tool.resources.is_empty() {
+            call.state.resource = Some(call.tool.resource_label(call.args));
+        }
+        if let (Ok(()), Some(plan)) = (&result, self.plan.plan()) {
+            plan.called(call);
+        }
+        result
+    }
+
+    fn after(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
+        self.record_output(done, reply);
         match (self.plan.plan(), &reply.outcome) {
             (None, _) => {}
             (Some(plan), Outcome::Value(output)) => plan.returned(done.meta.call, &done.tool.name, *output),
             (Some(plan), _) => plan.failed(done.meta.call),
         }
+        Ok(())
+    }
+
+    /// As a call with nothing but the item. No plan says what may stand in a stream, so under a bound plan none
+    /// leaves.
+    fn before_item(&self, call: &mut Call<'_>) -> Result<(), Fault> {
+        let result = self.judge(call);
+        if let Some(named) = call.tool.named_resource(call.args) {
+            let label = call.state.resource.map_or(named, |label| label.strictest(named));
+            call.state.resource = Some(label);
+        }
+        result
+    }
+
+    /// Records it. What a plan takes from results it does not take from single items.
+    fn after_item(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
+        self.record_output(done, reply);
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Live runs written in the format that `graft replay` reads.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -49,7 +50,12 @@ impl TraceWriter {
 
     /// Begins the trace of a run. The result is an interceptor for its calls.
     pub fn begin(self: &Arc<Self>, run: RunId, prompt: &str) -> Arc<TraceRun> {
-        let events = Mutex::new(Events { list: Some(Vec::new()), plan: None, bytes: prompt.len() });
+        let events = Mutex::new(Events {
+            list: Some(Vec::new()),
+            plan: None,
+            items: BTreeMap::new(),
+            bytes: prompt.len(),
+        });
         Arc::new(TraceRun { writer: self.clone(), id: run.to_string(), prompt: prompt.to_owned(), events })
     }
 }
@@ -66,6 +72,8 @@ struct Events {
     /// `None` once the trace is too long, or written.
     list: Option<Vec<Value>>,
     plan: Option<Value>,
+    /// What came back of calls that have not ended, by their number.
+    items: BTreeMap<u64, Vec<Value>>,
     bytes: usize,
 }
 
@@ -103,14 +111,20 @@ impl TraceRun {
     }
 
     fn push(&self, event: Value, bytes: usize) {
-        let mut events = lock(&self.events);
-        events.bytes = events.bytes.saturating_add(bytes);
-        if events.bytes > MAX_LINE {
-            events.list = None;
-        }
-        if let Some(list) = &mut events.list {
+        if let Some(list) = &mut lock(&self.events).grown(bytes).list {
             list.push(event);
         }
+    }
+}
+
+impl Events {
+    /// These, with room for `bytes` more; or empty for good, once they are too long.
+    fn grown(&mut self, bytes: usize) -> &mut Self {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > MAX_LINE {
+            (self.list, self.items) = (None, BTreeMap::new());
+        }
+        self
     }
 }
 
@@ -127,14 +141,52 @@ impl Interceptor for TraceRun {
     }
 
     fn after(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
-        if let Outcome::Value(output) | Outcome::DomainError(output) = reply.outcome {
-            let text = to_json(output).to_string();
-            let bytes = text.len();
-            let (n, tool) = (done.meta.call.0, &done.tool.name);
-            self.push(
-                json!({ "kind": "result", "n": n, "tool": tool, "text": text, "format": "json" }),
-                bytes,
-            );
+        let output = match reply.outcome {
+            Outcome::Value(output) | Outcome::DomainError(output) => Some(to_json(output)),
+            Outcome::Fault(_) => None,
+        };
+        let mut items = lock(&self.events).items.remove(&done.meta.call.0).unwrap_or_default();
+        let result = match (items.is_empty(), output) {
+            (true, None) => return Ok(()),
+            (true, Some(output)) => output,
+            (false, output) => {
+                items.extend(output.filter(|output| !output.is_null()));
+                Value::Array(items)
+            }
+        };
+        let text = result.to_string();
+        let bytes = text.len();
+        let (n, tool) = (done.meta.call.0, &done.tool.name);
+        self.push(json!({ "kind": "result", "n": n, "tool": tool, "text": text, "format": "json" }), bytes);
+        Ok(())
+    }
+
+    /// Puts it with the others of its stream into the call's arguments.
+    fn before_item(&self, call: &mut Call<'_>) -> Result<(), Fault> {
+        let item = to_json(call.args);
+        let mut events = lock(&self.events);
+        let Some(list) = &mut events.grown(item.to_string().len()).list else { return Ok(()) };
+        let is_it = |event: &&mut Value| event["kind"] == "call" && event["n"] == call.meta.call.0;
+        if let (Some(event), Value::Object(item)) = (list.iter_mut().rev().find(is_it), item) {
+            for (name, value) in item {
+                match &mut event["args"][name] {
+                    Value::Array(items) => items.push(value),
+                    place => *place = Value::Array(vec![value]),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps it: all of them are the call's result, once it has ended.
+    fn after_item(&self, done: &Done<'_>, reply: &mut Reply<'_>) -> Result<(), Fault> {
+        if let Outcome::Value(item) = reply.outcome {
+            let item = to_json(item);
+            let mut events = lock(&self.events);
+            let events = events.grown(item.to_string().len());
+            if events.list.is_some() {
+                events.items.entry(done.meta.call.0).or_default().push(item);
+            }
         }
         Ok(())
     }
