@@ -87,11 +87,62 @@ pub use graft_ugm_macros::Describe;
 /// | `resources(arg = "..", pattern = "..", trust = "..", sensitivity = "..")` | labels of the result if an argument names such a path, host or address, see [`ResourcePattern`](graft_core::ResourcePattern); repeatable | as above |
 /// | `scope = ".."` | a scope that the caller needs; repeatable | a name |
 /// | `tier = ".."` | where the code may run | `none`, `sandboxed`, `isolated`, `docker` |
+/// | `idempotent` | a call may be made again if nobody knows how it ended; without effect where an argument is a stream or a handle | |
 /// | `skip` | leaves the method out | |
 ///
 /// A described method takes `&self`, and it may be `async`. It takes owned described types, or `&str`, `&[T]`
 /// and `&T` of them, and returns a described type, nothing, or `Result<T, E>` of two. Functions without
 /// `self` and those that are not `pub` are no part of the interface.
+///
+/// A parameter, the result, or the `T` of `Result<T, E>` may also be a stream [`Items<T>`](Items) or an object
+/// [`Handle<T>`](Handle), written so and not by another name. The client gets a stream as
+/// [`LabeledItems<T>`](graft_core::LabeledItems), and a handle as the client of its object, whose calls pass the
+/// same guards under at least the label that the method declares for its result. A parameter `&CallContext<'_>`
+/// ([`CallContext`]) is the call itself; it is not in the contract, and the client does not ask for it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures::{StreamExt, TryStreamExt, executor::block_on, stream};
+/// use graft_core::{CallContext, Caller, ManualClock, Name, RunId};
+/// use graft_ugm::{Handle, Items, interface};
+///
+/// pub struct Shelf;
+///
+/// #[interface(crate = "graft_ugm")]
+/// impl Shelf {
+///     /// Looks for all of them at once.
+///     pub fn find(&self, titles: Items<String>) -> Items<u64> {
+///         Items::try_new(titles.map(|title| title.map(|title| title.len() as u64)))
+///     }
+///
+///     /// One book.
+///     #[interface(effect = "read-only", idempotent)]
+///     pub fn book(&self, title: &str, call: &CallContext<'_>) -> Handle<Book> {
+///         Handle::new(Arc::new(Book { title: title.to_owned(), asked: call.call().0 }))
+///     }
+/// }
+///
+/// pub struct Book { title: String, asked: u64 }
+///
+/// #[interface(crate = "graft_ugm")]
+/// impl Book {
+///     pub fn title(&self) -> String {
+///         format!("{} ({})", self.title, self.asked)
+///     }
+/// }
+///
+/// const SHOW: Name = Name::from_static("show");
+/// // As a client over a channel has it, here without one.
+/// let shelf = Handle::new(Arc::new(Shelf)).client();
+/// # block_on(async {
+/// let found = shelf.find(Items::new(stream::iter(["Emma".to_owned(), "Ulysses".to_owned()]))).await?;
+/// let found: Vec<u64> = found.map_ok(|length| length.release(SHOW).0).try_collect().await?;
+/// assert_eq!(found, [4, 7]);
+/// let book = shelf.book("Emma").await?;
+/// assert_eq!(book.title().await?.release(SHOW).0, "Emma (1)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
 ///
 /// ```
 /// # use graft_ugm::{Decimal, Describe, Described, interface};

@@ -53,6 +53,10 @@ pub fn method<D: Described, const INDEX: usize>() -> Method {
 
 /// What a method may return: a described value, a stream of them, or a handle.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned by a described method: it is not described",
+    label = "not described"
+)]
 pub trait Answer: Payload {}
 
 impl<T: Describe> Answer for T {}

@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use common::{callers, now};
 use corpus::{Everything, Maps, Node, Shape, everything, list, maps};
+use futures::{StreamExt, TryStreamExt, stream};
 use graft_core::{
     Body, CallError, CallId, EncodedBody, FaultCode, Incoming, Label, Leaf, Leaves, Metadata, MethodId, Name,
     Outgoing, Path, ReplyKind, Request, RunId,
 };
-use graft_ugm::{Described, interface};
+use graft_ugm::{Described, Items, interface};
 use proptest::prelude::*;
 
 /// Gives back what it gets.
@@ -36,6 +37,10 @@ impl Echo {
 
     pub fn tree(&self, value: Node<Shape>) -> Option<Box<Node<Shape>>> {
         value.next
+    }
+
+    pub fn each(&self, values: Items<Everything>) -> Items<Everything> {
+        values
     }
 
     pub fn nothing(&self) {}
@@ -62,6 +67,9 @@ proptest! {
             let Err(CallError::Domain(error)) = now(echo.fails(value.clone())) else { panic!("a typed error") };
             prop_assert_eq!(bytes(&released(error)), bytes(&value));
             prop_assert_eq!(&released(now(echo.maps(maps.clone())).expect("returns")), &maps);
+            let items = now(echo.each(Items::new(stream::iter([value.clone(), value.clone()])))).expect("returns");
+            let items: Vec<_> = now(items.map_ok(released).try_collect()).expect("items");
+            prop_assert_eq!(bytes(&items), bytes(&[&value, &value].to_vec()));
             now(echo.nothing()).expect("returns");
         }
     }
@@ -109,7 +117,7 @@ fn hostile_bytes_and_unknown_methods_are_typed_errors() {
 
 /// Another Rust type of the same contract: a client that was built elsewhere.
 mod elsewhere {
-    use super::{Everything, Maps, Node, Shape, interface};
+    use super::{Everything, Items, Maps, Node, Shape, StreamExt, interface};
 
     pub struct Echo;
 
@@ -131,6 +139,10 @@ mod elsewhere {
             value.next.map(|next| *next)
         }
 
+        pub fn each(&self, values: Items<Box<Everything>>) -> Items<Everything> {
+            Items::try_new(values.map(|value| value.map(|value| *value)))
+        }
+
         pub fn nothing(&self) {}
     }
 }
@@ -142,6 +154,7 @@ fn other_rust_types_of_the_same_contract_understand_each_other() {
         let echo = elsewhere::EchoClient::new(caller);
         let next = released(now(echo.tree(list(vec![Shape::New(7)]))).expect("returns"));
         assert_eq!(next.expect("a next one").value, Shape::Unit);
+        assert!(now(echo.each(Items::new(stream::empty()))).is_ok());
     }
 }
 

@@ -75,12 +75,15 @@ impl Caller {
         let sent = match ongoing.before(self, &args) {
             Ok(label) => {
                 let watch: Arc<dyn Watch> = ongoing.clone();
+                let mut can_repeat = true;
                 args.each_port(&mut |name, check, port| {
+                    can_repeat = false; // a stream leaves once
                     port.attach(&ongoing.meta, check, FaultCode::InvalidArgument);
                     port.watch(name, &watch);
                 });
                 let mut slot = Slot::<A, R, E>::new(method, args);
-                let request = method.request(&ongoing.meta, &label);
+                let mut request = method.request(&ongoing.meta, &label);
+                request.is_idempotent &= can_repeat;
                 let call = self.channel.call(request, &mut slot);
                 Unrefused { call, ongoing }.await.map(|received| (slot, received))
             }

@@ -182,7 +182,7 @@ mod elsewhere {
     pub struct Desk;
 
     #[interface(crate = "graft_ugm")]
-    #[allow(unused_variables)]
+    #[allow(unused_variables, clippy::boxed_local, clippy::box_collection)]
     impl Desk {
         pub fn count(&self, to: Box<u32>) -> Items<u32> {
             unreachable!("a client only")

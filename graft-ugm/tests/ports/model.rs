@@ -63,7 +63,7 @@ fn a_port_stands_for_itself_in_a_contract_and_nowhere_else() {
         over(&[Type::Items(one), Type::Unit], None).is_ok(),
         "an item may be nothing: it still comes by itself"
     );
-    assert!(over(&[handle.clone()], None).is_ok());
+    assert!(over(std::slice::from_ref(&handle), None).is_ok());
     assert_eq!(over(&[Type::Items(one), handle.clone()], None), Err(ContractError::Port));
     assert_eq!(over(&[Type::Items(one), Type::Items(TypeId(2)), Type::U8], None), Err(ContractError::Port));
     assert_eq!(over(&[Type::Option(one), handle.clone()], None), Err(ContractError::Port));

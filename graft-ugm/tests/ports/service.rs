@@ -56,6 +56,7 @@ impl Desk {
     }
 
     /// Both ways.
+    #[interface(idempotent)]
     pub fn double(&self, numbers: Items<u32>) -> Result<Items<u64>, String> {
         Ok(Items::try_new(numbers.map(|number| number.map(|number| u64::from(number) * 2))))
     }
