@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn however_the_bytes_are_cut_the_payload_is_the_same() {
-        let long: Vec<u8> = (0..70_000_u32).map(|i| (i * 7 >> 3) as u8).collect();
+        let long: Vec<u8> = (0..70_000_u32).map(|i| ((i * 7) >> 3) as u8).collect();
         for (role, key) in [(Role::Server, Some([1, 0xF2, 3, 0xA4])), (Role::Client, None)] {
             let stream = [
                 frame(0x82, key, b"first"),
