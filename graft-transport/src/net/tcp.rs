@@ -43,7 +43,7 @@ impl Raw {
         (self.stream, Peer::at(self.addr.to_string()))
     }
 
-    /// Writes what the socket takes at once, and closes it.
+    /// Writes what the socket takes at once.
     pub(super) fn say(&self, goodbye: &[u8]) {
         let _ = self.stream.try_write(goodbye);
     }

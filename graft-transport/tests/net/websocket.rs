@@ -95,7 +95,7 @@ async fn a_vectored_write_is_one_message_and_a_message_in_parts_is_a_stream() {
         let slices = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"message")];
         assert_eq!(ours.write_vectored(&slices).await.expect("written"), 11);
         ours.flush().await.expect("flushed");
-        let message = theirs.next().await.expect("a message").expect("whole");
+        let message = next(&mut theirs).await;
         assert_eq!(message, Message::binary(&b"one message"[..]));
 
         for (bytes, opcode, last) in [
@@ -121,7 +121,7 @@ async fn a_ping_is_answered_by_reading_alone() {
         theirs.send(Message::Ping(vec![7; 125].into())).await.expect("sent");
         theirs.send(Message::binary(&b"x"[..])).await.expect("sent");
         assert_eq!(ours.read_u8().await.expect("read"), b'x');
-        let answer = theirs.next().await.expect("a pong").expect("whole");
+        let answer = next(&mut theirs).await;
         assert_eq!(answer, Message::Pong(vec![7; 125].into()));
     }
 }
@@ -139,8 +139,13 @@ async fn a_text_message_ends_the_connection_with_1003() {
     }
 }
 
+async fn next(theirs: &mut WebSocketStream<TcpStream>) -> Message {
+    let message = tokio::time::timeout(LONG, theirs.next()).await.expect("a message in time");
+    message.expect("a message").expect("whole")
+}
+
 async fn closed_with(theirs: &mut WebSocketStream<TcpStream>) -> Option<u16> {
-    match theirs.next().await.expect("a close").expect("whole") {
+    match next(theirs).await {
         Message::Close(frame) => frame.map(|frame| frame.code.into()),
         other => panic!("no close: {other:?}"),
     }
@@ -183,7 +188,7 @@ async fn shutting_down_closes_with_1000() {
     let (mut theirs, mut ours) = others_server().await;
     ours.write_all(b"last").await.expect("written");
     ours.shutdown().await.expect("shut down");
-    assert_eq!(theirs.next().await.expect("a message").expect("whole"), Message::binary(&b"last"[..]));
+    assert_eq!(next(&mut theirs).await, Message::binary(&b"last"[..]));
     assert_eq!(closed_with(&mut theirs).await, Some(1000));
 }
 

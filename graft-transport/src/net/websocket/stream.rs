@@ -35,6 +35,8 @@ pub(super) struct MessageStream<IO> {
     written: usize,
     pong: Option<Vec<u8>>,
     close: Option<u16>,
+    /// The reading side owes the peer a pong or a close that is not flushed.
+    owes: bool,
     sent_close: bool,
     end: Option<End>,
     /// Whoever waits to write. The reading side writes too, and the inner stream wakes only the last that asked.
@@ -60,6 +62,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> MessageStream<IO> {
             written: 0,
             pong: None,
             close: None,
+            owes: false,
             sent_close: false,
             end: None,
             writer: None,
@@ -120,15 +123,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> MessageStream<IO> {
         polled
     }
 
+    /// Writes and flushes everything, for the writing side.
+    fn poll_out_and_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out_for_writer(cx))?;
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        self.writer = polled.is_pending().then(|| cx.waker().clone());
+        self.owes &= polled.is_pending();
+        polled
+    }
+
     /// For the reading side: sends what is owed, if it can be sent. An error shows where one reads or writes.
     fn send_owed(&mut self, cx: &mut Context<'_>) {
-        if (self.pong.is_some() || self.close.is_some()) && !self.sent_close {
-            if self.poll_out(cx).is_ready() {
-                let _ = Pin::new(&mut self.io).poll_flush(cx);
-            }
-            if let Some(writer) = self.writer.take() {
-                writer.wake();
-            }
+        if !self.owes {
+            return;
+        }
+        let writer = self.writer.take();
+        self.owes = self.poll_out_and_flush(cx).is_pending();
+        // The inner stream would wake only this task now. One that is both needs no second word, and would go
+        // round for ever with it.
+        if let Some(writer) = writer.filter(|writer| !writer.will_wake(cx.waker())) {
+            writer.wake();
         }
     }
 
@@ -136,7 +150,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> MessageStream<IO> {
     fn note(&mut self, event: Event) {
         let (end, code) = match event {
             // Of several pings the last may be answered alone (RFC 6455, 5.5.3).
-            Event::Ping => return self.pong = Some(self.decoder.control().to_vec()),
+            Event::Ping => {
+                self.pong = Some(self.decoder.control().to_vec());
+                self.owes = true;
+                return;
+            }
             Event::Close(code) => match code {
                 None | Some(1000 | 1001) => (End::Closed, 1000),
                 Some(code) => (End::Fault(WebSocketFault::Closed(code)), code),
@@ -145,6 +163,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> MessageStream<IO> {
         };
         self.end = Some(end);
         self.close.get_or_insert(code);
+        self.owes = true;
     }
 
     /// One message out of `slices`, or as much of them as fits. The out buffer is empty.
@@ -256,18 +275,90 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncWrite for MessageStream<IO> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        ready!(this.poll_out_for_writer(cx))?;
-        let polled = Pin::new(&mut this.io).poll_flush(cx);
-        this.writer = polled.is_pending().then(|| cx.waker().clone());
-        polled
+        self.get_mut().poll_out_and_flush(cx)
     }
 
     /// Says goodbye with code 1000, unless something was said already, and ends the inner stream.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.close.get_or_insert(1000);
-        ready!(this.poll_out_for_writer(cx))?;
+        ready!(this.poll_out_and_flush(cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl std::task::Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
+
+    fn poll_read<IO: AsyncRead + AsyncWrite + Unpin>(ours: &mut MessageStream<IO>, cx: &mut Context<'_>) {
+        let mut room = [0; 16];
+        assert!(Pin::new(ours).poll_read(cx, &mut ReadBuf::new(&mut room)).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_pong_that_finds_no_room_goes_out_when_there_is_some() {
+        // Six bytes and their header fill it.
+        let (mut theirs, inner) = duplex(8);
+        let mut ours = MessageStream::new(inner, Role::Server, 100);
+        assert_eq!(ours.write(b"123456").await.expect("written"), 6);
+        theirs.write_all(&PING).await.expect("written");
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let cx = &mut Context::from_waker(&waker);
+        poll_read(&mut ours, cx);
+        let mut got = [0; 8];
+        theirs.read_exact(&mut got).await.expect("read");
+        assert!(count.0.load(Ordering::Relaxed) > 0, "the reader is woken for what it owes");
+        poll_read(&mut ours, cx);
+        let mut pong = [0; 2];
+        theirs.read_exact(&mut pong).await.expect("read");
+        assert_eq!(pong, [0x8A, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_reads_and_writes_does_not_wake_itself_over_a_pong() {
+        let (mut theirs, inner) = duplex(8);
+        let mut ours = MessageStream::new(inner, Role::Server, 100);
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(count.clone());
+        let cx = &mut Context::from_waker(&waker);
+        assert!(Pin::new(&mut ours).poll_write(cx, &[7; 32]).is_ready());
+        assert!(Pin::new(&mut ours).poll_flush(cx).is_pending());
+        theirs.write_all(&PING).await.expect("written");
+        for _ in 0..10 {
+            poll_read(&mut ours, cx);
+            assert!(Pin::new(&mut ours).poll_flush(cx).is_pending());
+        }
+        assert_eq!(count.0.load(Ordering::Relaxed), 0, "nothing can go on before the peer reads");
+    }
+
+    #[tokio::test]
+    async fn a_writer_of_another_task_is_woken_when_the_reader_takes_its_place() {
+        let (mut theirs, inner) = duplex(8);
+        let mut ours = MessageStream::new(inner, Role::Server, 100);
+        let (reads, writes) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        let (reader, writer) = (Waker::from(reads.clone()), Waker::from(writes.clone()));
+        assert!(Pin::new(&mut ours).poll_write(&mut Context::from_waker(&writer), &[7; 32]).is_ready());
+        assert!(Pin::new(&mut ours).poll_flush(&mut Context::from_waker(&writer)).is_pending());
+        theirs.write_all(&PING).await.expect("written");
+        poll_read(&mut ours, &mut Context::from_waker(&reader));
+        assert_eq!(writes.0.load(Ordering::Relaxed), 1, "the inner stream would wake the reader alone");
     }
 }
