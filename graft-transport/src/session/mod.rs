@@ -333,21 +333,14 @@ impl<C, A> Session<C, A> {
         let interface = self.serving.interface(frame.interface)?;
         self.serving.numbered(number)?;
         let is_over = self.imported(now, &frame.ports)?;
-        let refused = if let Some(handle) = frame.handle
-            && !self.objects.used(handle, now + self.limits.lease())
-        {
-            // Whether it is gone or somebody else's is not known here.
-            Some(FaultCode::HandleGone)
-        } else if is_over || !self.serving.has_room(now, frame.body.len()) {
-            Some(FaultCode::LimitExceeded)
-        } else {
-            None
-        };
-        // The shell knows of all objects, so it is asked about one that this session does not have.
-        if let Some(code) = refused.filter(|code| *code != FaultCode::HandleGone) {
+        if is_over || !self.serving.has_room(now, frame.body.len()) {
             self.discard(&frame.ports);
-            self.say_fault(number, code, trace);
+            self.say_fault(number, FaultCode::LimitExceeded, trace);
             return Ok(());
+        }
+        if let Some(handle) = frame.handle {
+            // The shell answers a call on an object that is not here: it knows whether it ever was.
+            self.objects.used(handle, now.saturating_add(self.limits.lease()));
         }
         let deadline = frame.remaining.map(|left| now.saturating_add(left));
         self.serving.begin(number, trace, frame.body.len(), deadline);
