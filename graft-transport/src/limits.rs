@@ -75,7 +75,7 @@ limits! {
     /// The most bytes of arguments in calls without an answer on one connection; 16 MiB. The next one gets
     /// `LimitExceeded`.
     max_arguments: usize [bytes] = 16 << 20;
-    /// The most bytes of credential, label and headers of one call together; 8 KiB.
+    /// The most bytes of credential, label and headers of one call together, each with its length field; 8 KiB.
     max_metadata: u32 [bytes] = 8 << 10;
     /// Bytes that wait to be written on one connection before whoever adds more has to wait; 8 MiB.
     max_buffered: usize [bytes] = 8 << 20;

@@ -8,7 +8,7 @@ use graft_core::{FaultCode, InterfaceId, Outgoing};
 
 use super::numbers::NumberMap;
 use super::{Frame, Port, RequestHead, Session};
-use crate::wire::{begin, end};
+use crate::wire::{LENGTH_SIZE, begin, end};
 use crate::{CloseReason, Closed};
 
 /// The most interfaces that one side calls over one connection.
@@ -70,9 +70,10 @@ impl<C, A> Session<C, A> {
     /// [`FaultCode::DeadlineExceeded`].
     ///
     /// # Errors
-    /// [`FaultCode::LimitExceeded`] if the frame is longer than the peer reads or too many calls are
-    /// unanswered; the fault of the end ([`Closed::fault_code`]) or [`FaultCode::Unavailable`] if the
-    /// connection is not open or the peer takes no more calls.
+    /// [`FaultCode::LimitExceeded`] if the frame is longer than the peer reads, credential, label and headers
+    /// are over [`Limits::max_metadata`](crate::Limits::max_metadata), or too many calls are unanswered; the
+    /// fault of the end ([`Closed::fault_code`]) or [`FaultCode::Unavailable`] if the connection is not open or
+    /// the peer takes no more calls.
     pub fn request(
         &mut self,
         now: Duration,
@@ -96,11 +97,16 @@ impl<C, A> Session<C, A> {
         let longest = self.longest();
         let out = self.outbox.tail();
         let start = begin(out);
-        let printed = head.print(number, interface, ports, out);
-        let length = out.len() - start + args.len();
-        if printed.is_err() || length > longest || !end(start, out, args.len()) {
+        // A peer would close the connection for too much metadata, and with it end every other call.
+        let most = self.limits.max_metadata() as usize;
+        let printed = head.print(number, interface, ports, out).and_then(|bounded| {
+            let length = out.len() - start - LENGTH_SIZE + args.len();
+            let fits = bounded <= most && length <= longest && end(start, out, args.len());
+            if fits { Ok(()) } else { Err(FaultCode::LimitExceeded) }
+        });
+        if let Err(code) = printed {
             out.truncate(start);
-            return Err(printed.err().unwrap_or(FaultCode::LimitExceeded));
+            return Err(code);
         }
         self.outbox.push_body(args);
         self.calls.next += 1;

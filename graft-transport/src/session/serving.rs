@@ -7,7 +7,7 @@ use graft_core::{FaultCode, InterfaceId, Label, Outgoing, ReplyKind, TraceId};
 use super::calls::{Deadlines, MAX_INTERFACES};
 use super::numbers::{Bucket, NumberMap};
 use super::{Event, Frame, Port, Session};
-use crate::wire::{begin, end, print_reply_head};
+use crate::wire::{LENGTH_SIZE, begin, end, print_reply_head};
 use crate::{CloseReason, Limits};
 
 pub(super) struct Serving<A> {
@@ -161,7 +161,7 @@ impl<C, A> Session<C, A> {
         let out = self.outbox.tail();
         let start = begin(out);
         let printed = print_reply_head(number, kind, label, ports, out);
-        let length = out.len() - start + reply.len();
+        let length = out.len() - start - LENGTH_SIZE + reply.len();
         if printed.is_err() || length > longest || !end(start, out, reply.len()) {
             out.truncate(start);
             self.fault(number, printed.err().unwrap_or(FaultCode::LimitExceeded));

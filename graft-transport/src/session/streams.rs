@@ -11,7 +11,7 @@ use graft_core::FaultCode;
 
 use super::numbers::NumberMap;
 use super::{Frame, Session};
-use crate::wire::{ITEM, begin, end, item_cost};
+use crate::wire::{ITEM, LENGTH_SIZE, begin, end, item_cost};
 use crate::{CloseReason, Limits};
 
 /// A shorter item is copied, so that it does not hold a whole read buffer.
@@ -228,7 +228,7 @@ impl<C, A> Session<C, A> {
         let start = begin(out);
         out.push(ITEM);
         out.extend_from_slice(&stream.to_le_bytes());
-        if out.len() - start + item.len() > longest || !end(start, out, item.len()) {
+        if out.len() - start - LENGTH_SIZE + item.len() > longest || !end(start, out, item.len()) {
             out.truncate(start);
             return Err(FaultCode::LimitExceeded);
         }

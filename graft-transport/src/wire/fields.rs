@@ -8,6 +8,9 @@ use graft_core::{FaultCode, HandleId, Headers, Label};
 use super::{MAX_LABEL, MAX_PORTS, Port};
 use crate::CloseReason;
 
+/// Size of the length field in front of a part.
+const PART_LENGTH: usize = 2;
+
 /// What is left of a frame.
 pub(super) struct Fields(Bytes);
 
@@ -18,11 +21,6 @@ impl Fields {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// How many bytes were not read.
-    pub(super) fn left(&self) -> usize {
-        self.0.len()
     }
 
     /// Everything that was not read.
@@ -64,21 +62,20 @@ impl Fields {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// A part with its length in front, of at most `longest` bytes.
-    pub(super) fn part(&mut self, longest: usize) -> Result<Bytes, CloseReason> {
+    /// A part of at most `longest` bytes with its length in front; both come out of `room`.
+    pub(super) fn part(&mut self, longest: usize, room: &mut usize) -> Result<Bytes, CloseReason> {
         let len = usize::from(self.u16()?);
-        if len > longest {
-            return Err(CloseReason::MetadataTooLarge);
-        }
+        let left = room.checked_sub(PART_LENGTH + len).filter(|_| len <= longest);
+        *room = left.ok_or(CloseReason::MetadataTooLarge)?;
         self.bytes(len)
     }
 
     /// A label that is not the default one, if it is there.
-    pub(super) fn label(&mut self, is_there: bool, longest: usize) -> Result<Label, CloseReason> {
+    pub(super) fn label(&mut self, is_there: bool, room: &mut usize) -> Result<Label, CloseReason> {
         if !is_there {
             return Ok(Label::default());
         }
-        parse_label(&self.part(longest.min(MAX_LABEL))?)
+        parse_label(&self.part(MAX_LABEL, room)?)
     }
 
     pub(super) fn ports(&mut self, are_there: bool) -> Result<Vec<Port>, CloseReason> {
@@ -98,12 +95,12 @@ impl Fields {
     }
 
     /// Headers, each once, in lower case.
-    pub(super) fn headers(&mut self, are_there: bool, longest: usize) -> Result<Headers, CloseReason> {
+    pub(super) fn headers(&mut self, are_there: bool, room: &mut usize) -> Result<Headers, CloseReason> {
         let mut headers = Headers::default();
         if !are_there {
             return Ok(headers);
         }
-        let mut block = Self(self.part(longest)?);
+        let mut block = Self(self.part(usize::from(u16::MAX), room)?);
         let mut count = 0;
         while !block.is_empty() {
             let name_len = usize::from(block.u8()?);
@@ -159,10 +156,10 @@ fn is_default(label: &Label) -> bool {
 /// Appends `label` with its length in front.
 pub(super) fn print_label(label: &Label, out: &mut Vec<u8>) -> Result<(), FaultCode> {
     let start = out.len();
-    out.extend_from_slice(&[0; 2]);
+    out.extend_from_slice(&[0; PART_LENGTH]);
     if !KNOWN.with_borrow(|known| known.print(label, out)) {
         *out = postcard::to_extend(label, std::mem::take(out)).map_err(|_| FaultCode::Internal)?;
-        KNOWN.with_borrow_mut(|known| known.add(label, &out[start + 2..]));
+        KNOWN.with_borrow_mut(|known| known.add(label, &out[start + PART_LENGTH..]));
     }
     end_part(start, out, MAX_LABEL)
 }
@@ -206,7 +203,7 @@ impl Known {
 /// Appends headers with their length in front.
 pub(super) fn print_headers(headers: &Headers, out: &mut Vec<u8>) -> Result<(), FaultCode> {
     let start = out.len();
-    out.extend_from_slice(&[0; 2]);
+    out.extend_from_slice(&[0; PART_LENGTH]);
     for (name, value) in headers.iter() {
         out.push(u8::try_from(name.len()).map_err(|_| FaultCode::LimitExceeded)?);
         out.extend_from_slice(name.as_bytes());
@@ -217,11 +214,11 @@ pub(super) fn print_headers(headers: &Headers, out: &mut Vec<u8>) -> Result<(), 
 }
 
 fn end_part(start: usize, out: &mut [u8], longest: usize) -> Result<(), FaultCode> {
-    let len = out.len() - start - 2;
+    let len = out.len() - start - PART_LENGTH;
     if len > longest {
         return Err(FaultCode::LimitExceeded);
     }
-    out[start..start + 2].copy_from_slice(&(len as u16).to_le_bytes());
+    out[start..start + PART_LENGTH].copy_from_slice(&(len as u16).to_le_bytes());
     Ok(())
 }
 

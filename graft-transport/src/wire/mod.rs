@@ -374,7 +374,7 @@ impl ReplyFrame {
             return Err(CloseReason::Malformed);
         }
         let kind = if flags & IS_ERROR == 0 { ReplyKind::Ok } else { ReplyKind::Err };
-        let label = fields.label(flags & REPLY_LABEL != 0, limits.max_metadata() as usize)?;
+        let label = fields.label(flags & REPLY_LABEL != 0, &mut (limits.max_metadata() as usize))?;
         let ports = fields.ports(flags & REPLY_PORTS != 0)?;
         Ok(Self { number, kind, label, ports, body: Encoded(fields.rest()) })
     }

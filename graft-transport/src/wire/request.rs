@@ -89,14 +89,10 @@ impl RequestFrame {
         }
         let mut room = limits.max_metadata() as usize;
         if has(HAS_CREDENTIAL) {
-            let credential = fields.part(MAX_CREDENTIAL.min(room))?;
-            room -= credential.len();
-            meta.credential = Some(Credential::new(&credential[..]));
+            meta.credential = Some(Credential::new(&fields.part(MAX_CREDENTIAL, &mut room)?[..]));
         }
-        let before = fields.left();
-        let label = fields.label(has(HAS_LABEL), room)?;
-        room = room.saturating_sub(before - fields.left());
-        meta.headers = fields.headers(has(HAS_HEADERS), room)?;
+        let label = fields.label(has(HAS_LABEL), &mut room)?;
+        meta.headers = fields.headers(has(HAS_HEADERS), &mut room)?;
         let handle = if has(HAS_HANDLE) { Some(HandleId(fields.u64()?)) } else { None };
         let ports = fields.ports(has(HAS_PORTS))?;
         let is_idempotent = has(IS_IDEMPOTENT);
@@ -118,14 +114,15 @@ impl RequestFrame {
 }
 
 impl RequestHead<'_> {
-    /// All of a request's fields but its body.
+    /// All of a request's fields but its body; how many bytes of them count against
+    /// [`Limits::max_metadata`].
     pub(crate) fn print(
         &self,
         number: u64,
         interface: u16,
         ports: &[Port],
         out: &mut Vec<u8>,
-    ) -> Result<(), FaultCode> {
+    ) -> Result<usize, FaultCode> {
         let Request { method, handle, is_idempotent, meta, label, .. } = *self.request;
         let label = label_of(label);
         let trace = (meta.trace != TraceContext::default()).then_some(&meta.trace);
@@ -157,6 +154,7 @@ impl RequestHead<'_> {
             out.extend_from_slice(&trace.span.0);
             out.push(trace.flags);
         }
+        let bounded_from = out.len();
         if let Some(credential) = &meta.credential {
             let credential = credential.expose();
             if credential.len() > MAX_CREDENTIAL {
@@ -171,10 +169,12 @@ impl RequestHead<'_> {
         if !meta.headers.is_empty() {
             print_headers(&meta.headers, out)?;
         }
+        let bounded = out.len() - bounded_from;
         if let Some(handle) = handle {
             out.extend_from_slice(&handle.0.to_le_bytes());
         }
-        Ports(ports).print(out)
+        Ports(ports).print(out)?;
+        Ok(bounded)
     }
 }
 
