@@ -19,8 +19,8 @@ pub(super) struct Calls<C> {
     open: NumberMap<Option<C>>,
     next: u64,
     deadlines: Deadlines,
-    /// Interfaces by the number under which they were bound.
-    bound: Vec<InterfaceId>,
+    /// Interfaces by the number under which they were bound, and whether the peer said what it hosts.
+    bound: Vec<(InterfaceId, bool)>,
 }
 
 impl<C> Calls<C> {
@@ -37,9 +37,15 @@ impl<C> Calls<C> {
         self.deadlines = Deadlines::default();
     }
 
-    /// The interface that the peer speaks of.
-    pub(super) fn bound(&self, index: u16) -> Result<InterfaceId, CloseReason> {
-        self.bound.get(usize::from(index)).copied().ok_or(CloseReason::UnexpectedFrame)
+    /// The interface that the peer speaks of, which it does once.
+    pub(super) fn bound(&mut self, index: u16) -> Result<InterfaceId, CloseReason> {
+        match self.bound.get_mut(usize::from(index)) {
+            Some((interface, is_said @ false)) => {
+                *is_said = true;
+                Ok(*interface)
+            }
+            _ => Err(CloseReason::UnexpectedFrame),
+        }
     }
 
     /// Takes out a call that is answered; `None` if nobody waits for it any more.
@@ -89,7 +95,8 @@ impl<C, A> Session<C, A> {
         if self.calls.len() >= most {
             return Err(FaultCode::LimitExceeded);
         }
-        if !self.is_active() {
+        // The streams and objects that go with it are noted already, so they do not count as activity here.
+        if self.calls.len() == 0 {
             self.watch.quiet_since(now);
         }
         let interface = self.bind(head.request.interface)?;
@@ -136,14 +143,14 @@ impl<C, A> Session<C, A> {
     pub fn bind(&mut self, interface: InterfaceId) -> Result<u16, FaultCode> {
         let bound = &self.calls.bound;
         // Callers of one connection mostly use few interfaces, the last one most.
-        if let Some(index) = bound.iter().rposition(|bound| *bound == interface) {
+        if let Some(index) = bound.iter().rposition(|(bound, _)| *bound == interface) {
             return Ok(index as u16);
         }
         if bound.len() >= MAX_INTERFACES {
             return Err(FaultCode::LimitExceeded);
         }
         let index = bound.len() as u16;
-        self.calls.bound.push(interface);
+        self.calls.bound.push((interface, false));
         self.say(&Frame::Bind { index, interface });
         Ok(index)
     }

@@ -137,6 +137,8 @@ pub struct Session<C, A> {
     peer: Option<Hello>,
     closed: Option<Closed>,
     is_draining: bool,
+    /// Questions after health that the peer has not answered.
+    asked: u64,
     events: VecDeque<Event<C, A>>,
     outbox: Outbox,
     calls: Calls<C>,
@@ -155,6 +157,7 @@ impl<C, A> Session<C, A> {
             peer: None,
             closed: None,
             is_draining: false,
+            asked: 0,
             events: VecDeque::new(),
             outbox: Outbox::default(),
             calls: Calls::new(),
@@ -311,7 +314,11 @@ impl<C, A> Session<C, A> {
                 self.serving.is_cheap(now)?;
                 self.events.push_back(Event::HealthAsked);
             }
-            Frame::Healthy { is_ok } => self.events.push_back(Event::Health(is_ok)),
+            Frame::Healthy { is_ok } => {
+                self.asked = self.asked.checked_sub(1).ok_or(CloseReason::UnexpectedFrame)?;
+                self.events.push_back(Event::Health(is_ok));
+            }
+            Frame::Drain if self.is_draining => return Err(CloseReason::UnexpectedFrame),
             Frame::Drain => {
                 self.is_draining = true;
                 self.events.push_back(Event::Draining);
@@ -418,8 +425,8 @@ impl<C, A> Session<C, A> {
         match due {
             Some((at, Some(reason))) if at <= now => drop(self.close(Closed::by_us(reason))),
             Some((at, None)) if at <= now => {
-                self.watch.asked();
-                self.say(&Frame::Health);
+                self.watch.asked(now);
+                self.ask_health();
             }
             _ => {}
         }
@@ -449,23 +456,23 @@ impl<C, A> Session<C, A> {
 
     /// Says that this side takes no more calls. Those that came are carried out.
     pub fn drain(&mut self) {
-        if !std::mem::replace(&mut self.serving.is_draining, true) && self.closed.is_none() {
+        if !std::mem::replace(&mut self.serving.is_draining, true) {
             self.say(&Frame::Drain);
         }
     }
 
-    /// Asks the peer whether it takes calls. The answers are events, one for each question, in order.
+    /// Asks the peer whether it takes calls. The answers are events, one for each question, in order; a session
+    /// asks by itself too, when the peer has been silent.
     pub fn ask_health(&mut self) {
         if self.closed.is_none() {
+            self.asked += 1;
             self.say(&Frame::Health);
         }
     }
 
     /// Answers a question after health.
     pub fn answer_health(&mut self, is_ok: bool) {
-        if self.closed.is_none() {
-            self.say(&Frame::Healthy { is_ok });
-        }
+        self.say(&Frame::Healthy { is_ok });
     }
 
     /// Whether less than [`Limits::max_buffered`] waits to be fetched. Before it does, whoever has something to
@@ -519,7 +526,11 @@ impl<C, A> Session<C, A> {
         self.peer.map_or(0, |peer| peer.max_frame.min(self.limits.max_frame()) as usize)
     }
 
+    /// Queues a frame without a body. After the goodbye nothing is said.
     fn say(&mut self, frame: &Frame) {
+        if self.closed.is_some() {
+            return;
+        }
         let said = frame.print(self.outbox.tail());
         debug_assert!(said.is_ok(), "a frame without a body fits its length field");
     }

@@ -126,7 +126,7 @@ impl<C, A> Session<C, A> {
 
     /// Says that an object of the peer is no longer held here.
     pub fn release(&mut self, handle: HandleId) {
-        if self.objects.held.remove(&handle.0).is_some() && self.closed.is_none() {
+        if self.objects.held.remove(&handle.0).is_some() {
             self.say(&Frame::Release { handle });
         }
     }

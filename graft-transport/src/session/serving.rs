@@ -60,7 +60,8 @@ impl<A> Serving<A> {
     }
 
     pub(super) fn bind(&mut self, index: u16, interface: InterfaceId) -> Result<(), CloseReason> {
-        if usize::from(index) != self.bound.len() || self.bound.len() >= MAX_INTERFACES {
+        let is_next = usize::from(index) == self.bound.len() && self.bound.len() < MAX_INTERFACES;
+        if !is_next || self.bound.contains(&interface) {
             return Err(CloseReason::UnexpectedFrame);
         }
         self.bound.push(interface);
@@ -185,7 +186,8 @@ impl<C, A> Session<C, A> {
         }
     }
 
-    /// Says whether an interface that the peer named is hosted for everybody.
+    /// Says whether an interface that the peer named is hosted for everybody; once for each
+    /// [`Event::Bind`].
     pub fn bound(&mut self, interface: InterfaceId, is_hosted: bool) {
         if let Some(index) = self.serving.bound.iter().rposition(|bound| *bound == interface) {
             self.say(&Frame::Bound { index: index as u16, is_hosted });

@@ -9,8 +9,8 @@ pub(super) struct Watch {
     began: Duration,
     /// Since when the peer said nothing that it could have said.
     quiet: Duration,
-    /// Whether it was asked since.
-    is_asked: bool,
+    /// When it was asked since.
+    asked: Option<Duration>,
     /// Since when a frame is half read.
     partial: Option<Duration>,
     /// Since when the peer takes no bytes.
@@ -19,7 +19,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(now: Duration) -> Self {
-        Self { began: now, quiet: now, is_asked: false, partial: None, stalled: None }
+        Self { began: now, quiet: now, asked: None, partial: None, stalled: None }
     }
 
     /// Bytes came in, of which `left` are not a whole frame; whether any frame got whole.
@@ -34,11 +34,11 @@ impl Watch {
 
     pub(super) fn quiet_since(&mut self, now: Duration) {
         self.quiet = now;
-        self.is_asked = false;
+        self.asked = None;
     }
 
-    pub(super) fn asked(&mut self) {
-        self.is_asked = true;
+    pub(super) fn asked(&mut self, now: Duration) {
+        self.asked = Some(now);
     }
 
     pub(super) fn writing(&mut self, now: Duration, is_stalled: bool) {
@@ -55,15 +55,16 @@ impl Watch {
     ) -> Option<(Duration, Option<CloseReason>)> {
         let frame = limits.frame_timeout();
         let handshake = (!is_greeted)
-            .then(|| (self.began + limits.handshake_timeout(), Some(CloseReason::HandshakeTimeout)));
+            .then(|| self.began.saturating_add(limits.handshake_timeout()))
+            .map(|at| (at, Some(CloseReason::HandshakeTimeout)));
         let stuck = self.partial.into_iter().chain(self.stalled).min();
         let stuck = stuck.map(|since| (since.saturating_add(frame), Some(CloseReason::FrameTimeout)));
-        let quiet = match (is_active, self.is_asked) {
+        let quiet = match (is_active, self.asked) {
             _ if !is_greeted => None,
-            (true, false) => Some((self.quiet.saturating_add(limits.keepalive()), None)),
-            (true, true) => {
-                let until = self.quiet.saturating_add(limits.keepalive().saturating_mul(2));
-                Some((until, Some(CloseReason::PeerSilent)))
+            (true, None) => Some((self.quiet.saturating_add(limits.keepalive()), None)),
+            // From the question on, so that a peer has its time to answer also if the clock jumped.
+            (true, Some(asked)) => {
+                Some((asked.saturating_add(limits.keepalive()), Some(CloseReason::PeerSilent)))
             }
             (false, _) if role == Role::Server && self.partial.is_none() => {
                 Some((self.quiet.saturating_add(limits.idle_timeout()), Some(CloseReason::IdleTimeout)))
