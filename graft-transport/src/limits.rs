@@ -85,7 +85,8 @@ limits! {
     stream_window: u32 [bytes] = 256 << 10;
     /// The same of all streams of one connection together; 4 MiB.
     window: u32 [bytes] = 4 << 20;
-    /// The most objects that one connection holds here; 1024. What would hand out one more gets `LimitExceeded`.
+    /// The most objects that are hosted here for one connection, and the most of the peer's that are held here;
+    /// 1024 each. What would hand out or bring one more gets `LimitExceeded`.
     max_handles: u32 = 1024;
     /// How long an object is kept that its holder neither calls nor renews; 60 s.
     lease: Duration = Duration::from_secs(60);

@@ -46,7 +46,7 @@ pub(crate) use numbers::NumberMap;
 pub use outbox::Transmit;
 pub use streams::{Room, Taken};
 
-use crate::wire::{Encoded, Frame, Hello, LENGTH_SIZE, MAX_HELLO, Port, RequestFrame, RequestHead};
+use crate::wire::{Encoded, Frame, HELLO, Hello, LENGTH_SIZE, MAX_HELLO, Port, RequestFrame, RequestHead};
 use crate::{CloseReason, Closed, ClosedBy, Limits};
 use calls::Calls;
 use objects::Objects;
@@ -224,6 +224,9 @@ impl<C, A> Session<C, A> {
         }
         let mut frame = input.split_to(whole).freeze();
         frame.advance(LENGTH_SIZE);
+        if self.peer.is_some() && frame.first() == Some(&HELLO) {
+            return Err(CloseReason::UnexpectedFrame);
+        }
         match (Frame::parse(frame, &self.limits), self.peer) {
             (Ok(frame @ Frame::Hello(_)), None) => Ok(Some(frame)),
             (Err(CloseReason::VersionMismatch), None) => Err(CloseReason::VersionMismatch),
@@ -234,7 +237,6 @@ impl<C, A> Session<C, A> {
 
     fn react(&mut self, now: Duration, frame: Frame) -> Result<(), CloseReason> {
         match frame {
-            Frame::Hello(_) if self.peer.is_some() => return Err(CloseReason::UnexpectedFrame),
             Frame::Hello(hello) => {
                 self.peer = Some(hello);
                 self.streams.peer_windows(hello.stream_window, hello.window);
@@ -309,7 +311,9 @@ impl<C, A> Session<C, A> {
                     self.events.push_back(Event::Released(handle));
                 }
             }
-            Frame::Renew { handle } => drop(self.objects.used(handle, now + self.limits.lease())),
+            Frame::Renew { handle } => {
+                self.objects.used(handle, now.saturating_add(self.limits.lease()));
+            }
             Frame::Health => {
                 self.serving.is_cheap(now)?;
                 self.events.push_back(Event::HealthAsked);
@@ -356,13 +360,15 @@ impl<C, A> Session<C, A> {
         Ok(())
     }
 
-    /// Takes note of ports that came in; whether they are more than may be read at a time.
+    /// Takes note of ports that came in; whether they are more than may be here at a time.
     fn imported(&mut self, now: Duration, ports: &[Port]) -> Result<bool, CloseReason> {
         let mut is_over = false;
         for port in ports {
             match port {
                 Port::Items(stream) => is_over |= !self.streams.imported(*stream)?,
-                Port::Object(handle) => self.objects.held(now, *handle),
+                Port::Object(handle) => {
+                    is_over |= !self.objects.held(now, *handle, self.limits.max_handles() as usize);
+                }
             }
         }
         Ok(is_over)
@@ -418,8 +424,11 @@ impl<C, A> Session<C, A> {
         }
         let (gone, held) = self.objects.handle_timeout(now);
         self.events.extend(gone.into_iter().map(Event::Released));
-        for handle in held {
-            self.say(&Frame::Renew { handle });
+        // A peer that does not read has to do without, or what waits for it would grow.
+        if self.has_room() {
+            for handle in held {
+                self.say(&Frame::Renew { handle });
+            }
         }
         let due = self.watch.due(&self.limits, self.peer.is_some(), self.is_active(), self.role);
         match due {

@@ -39,7 +39,7 @@ impl Bucket {
 
     /// Whether there is one more now.
     pub(super) fn take(&mut self, now: std::time::Duration) -> bool {
-        if self.left < 1.0 || now > self.at + std::time::Duration::from_secs(1) {
+        if self.left < 1.0 || now.saturating_sub(self.at) > std::time::Duration::from_secs(1) {
             let since = now.saturating_sub(self.at).as_secs_f64();
             self.left = (self.left + since * f64::from(self.rate)).min(f64::from(self.rate));
             self.at = now;

@@ -59,10 +59,14 @@ impl Objects {
         self.hosted.remove(&handle.0).is_some()
     }
 
-    pub(super) fn held(&mut self, now: Duration, handle: HandleId) {
+    /// An object of the peer came in; whether there may be that many. One too many is released by whoever
+    /// refuses what brought it.
+    pub(super) fn held(&mut self, now: Duration, handle: HandleId, most: usize) -> bool {
+        if self.held.is_empty() {
+            self.renewal = Some(now.saturating_add(self.renewed_after()));
+        }
         self.held.insert(handle.0, ());
-        let after = self.renewed_after();
-        self.renewal.get_or_insert(now.saturating_add(after));
+        self.held.len() <= most
     }
 
     /// Three times in the course of a lease.

@@ -16,6 +16,8 @@ use crate::{CloseReason, Limits};
 
 /// A shorter item is copied, so that it does not hold a whole read buffer.
 const COPIED: usize = 4 << 10;
+/// No window is larger, so that two of them fit a `u32`.
+const MAX_WINDOW: u32 = i32::MAX as u32;
 
 /// Credit for one direction of a stream or of a connection.
 #[derive(Clone, Copy, Default)]
@@ -91,7 +93,7 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn new(limits: &Limits) -> Self {
         // An item costs at least something, so a window of nothing would stand still.
-        let window = limits.window().max(1);
+        let window = limits.window().clamp(1, MAX_WINDOW);
         Self {
             consumed: NumberMap::default(),
             last: 0,
@@ -146,11 +148,14 @@ impl Streams {
             return Err(CloseReason::CreditExceeded);
         }
         self.received.left -= i64::from(cost);
-        let Some(consumed) = self.consumed.get_mut(&stream).filter(|consumed| consumed.end.is_none()) else {
+        let Some(consumed) = self.consumed.get_mut(&stream) else {
             // It crossed a stop on its way.
             self.received.owed += cost;
             return Ok(false);
         };
+        if consumed.end.is_some() {
+            return Err(CloseReason::UnknownStream);
+        }
         if !consumed.credit.admits(cost) {
             return Err(CloseReason::CreditExceeded);
         }
@@ -163,17 +168,26 @@ impl Streams {
         if stream == 0 || stream > self.last {
             return Err(CloseReason::UnknownStream);
         }
-        let consumed = self.consumed.get_mut(&stream).filter(|consumed| consumed.end.is_none());
-        Ok(consumed.map(|consumed| consumed.end = Some(code)).is_some())
+        match self.consumed.get_mut(&stream) {
+            Some(consumed) if consumed.end.is_some() => Err(CloseReason::UnknownStream),
+            Some(consumed) => {
+                consumed.end = Some(code);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
     /// Credit came in; whether anybody could have waited for it.
     pub(super) fn credited(&mut self, stream: u64, bytes: u32) -> Result<bool, CloseReason> {
+        if bytes == 0 {
+            return Err(CloseReason::CreditExceeded);
+        }
         let credit = if stream == 0 { Some(&mut self.sent) } else { self.produced.get_mut(&stream) };
         match credit {
             Some(credit) => {
                 credit.left += i64::from(bytes);
-                let is_right = bytes > 0 && credit.left <= i64::from(credit.window);
+                let is_right = credit.left <= i64::from(credit.window);
                 if is_right { Ok(true) } else { Err(CloseReason::CreditExceeded) }
             }
             None if stream < self.next => Ok(false),
