@@ -391,6 +391,7 @@ impl<C, A> Session<C, A> {
 
     /// Moves what is to be written to the end of `transmit`; whether there is anything in it.
     pub fn poll_transmit(&mut self, transmit: &mut Transmit) -> bool {
+        self.watch.not_read |= !self.has_room();
         transmit.fetch(&mut self.outbox)
     }
 
@@ -422,6 +423,9 @@ impl<C, A> Session<C, A> {
         while let Some(number) = self.serving.expired(now) {
             self.end_call(number, FaultCode::DeadlineExceeded);
         }
+        if !self.has_room() || self.watch.not_read {
+            self.watch.reads_again(now);
+        }
         let (gone, held) = self.objects.handle_timeout(now);
         self.events.extend(gone.into_iter().map(Event::Released));
         // A peer that does not read has to do without, or what waits for it would grow.
@@ -442,7 +446,8 @@ impl<C, A> Session<C, A> {
     }
 
     /// Ends the session and queues the goodbye. Calls that were carried out here are cancelled; what is attached to
-    /// calls that were made here is dropped. The first end stays and is returned.
+    /// calls that were made here is dropped. Items that came in before can still be taken. The first end stays and is
+    /// returned.
     pub fn close(&mut self, closed: Closed) -> Closed {
         if let Some(first) = self.closed {
             return first;
@@ -457,7 +462,7 @@ impl<C, A> Session<C, A> {
         self.closed = Some(closed);
         self.calls.clear();
         self.events.extend(self.serving.clear().map(Event::Cancelled));
-        self.streams.clear();
+        self.streams.close(closed.fault_code());
         self.objects.clear();
         self.events.push_back(Event::Closed(closed));
         closed

@@ -120,9 +120,12 @@ impl Streams {
         self.consumed.is_empty() && self.produced.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.consumed.clear();
+    /// The connection ended. What came in before can still be taken, and then why there is no more.
+    pub(super) fn close(&mut self, code: FaultCode) {
         self.produced.clear();
+        for consumed in self.consumed.values_mut() {
+            consumed.end.get_or_insert(code.number());
+        }
     }
 
     /// A stream that the peer produces came in; whether it may.

@@ -13,13 +13,15 @@ pub(super) struct Watch {
     asked: Option<Duration>,
     /// Since when a frame is half read.
     partial: Option<Duration>,
+    /// Whether too much waited for the peer for anything to be read from it, so that its silence says nothing.
+    pub(super) not_read: bool,
     /// Since when the peer takes no bytes.
     stalled: Option<Duration>,
 }
 
 impl Watch {
     pub(super) fn new(now: Duration) -> Self {
-        Self { began: now, quiet: now, asked: None, partial: None, stalled: None }
+        Self { began: now, quiet: now, asked: None, partial: None, not_read: false, stalled: None }
     }
 
     /// Bytes came in, of which `left` are not a whole frame; whether any frame got whole.
@@ -27,9 +29,17 @@ impl Watch {
         self.quiet_since(now);
         self.partial = match left {
             0 => None,
-            _ if any_whole => Some(now),
+            _ if any_whole || self.not_read => Some(now),
             _ => self.partial.or(Some(now)),
         };
+        self.not_read = false;
+    }
+
+    /// Reading begins again, so what the peer is waited for counts from now.
+    pub(super) fn reads_again(&mut self, now: Duration) {
+        self.quiet_since(now);
+        self.partial = self.partial.map(|_| now);
+        self.not_read = false;
     }
 
     pub(super) fn quiet_since(&mut self, now: Duration) {
