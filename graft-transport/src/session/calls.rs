@@ -79,7 +79,7 @@ impl<C, A> Session<C, A> {
     /// [`FaultCode::LimitExceeded`] if the frame is longer than the peer reads, credential, label and headers
     /// are over [`Limits::max_metadata`](crate::Limits::max_metadata), or too many calls are unanswered; the
     /// fault of the end ([`Closed::fault_code`]) or [`FaultCode::Unavailable`] if the connection is not open or
-    /// the peer takes no more calls.
+    /// the peer takes no more calls; those of [`Session::bind`].
     pub fn request(
         &mut self,
         now: Duration,
@@ -139,12 +139,16 @@ impl<C, A> Session<C, A> {
     /// it for everybody comes back as an event.
     ///
     /// # Errors
-    /// [`FaultCode::LimitExceeded`] if there are too many.
+    /// [`FaultCode::LimitExceeded`] if there are too many; [`FaultCode::NotFound`] for a server whose client
+    /// handed it no object, and so hosts nothing.
     pub fn bind(&mut self, interface: InterfaceId) -> Result<u16, FaultCode> {
         let bound = &self.calls.bound;
         // Callers of one connection mostly use few interfaces, the last one most.
         if let Some(index) = bound.iter().rposition(|(bound, _)| *bound == interface) {
             return Ok(index as u16);
+        }
+        if !self.may_call() {
+            return Err(FaultCode::NotFound);
         }
         if bound.len() >= MAX_INTERFACES {
             return Err(FaultCode::LimitExceeded);

@@ -339,6 +339,10 @@ impl<C, A> Session<C, A> {
         self.role == Role::Server || self.objects.ever_hosted()
     }
 
+    fn may_call(&self) -> bool {
+        self.role == Role::Client || self.objects.ever_held()
+    }
+
     fn requested(&mut self, now: Duration, mut frame: RequestFrame) -> Result<(), CloseReason> {
         let (number, trace) = (frame.number, frame.meta.trace.trace);
         let interface = self.serving.interface(frame.interface)?;

@@ -11,6 +11,7 @@ pub(super) struct Objects {
     /// Until when each object that is hosted here is kept.
     hosted: NumberMap<Duration>,
     ever_hosted: bool,
+    ever_held: bool,
     /// Objects of the peer that are held here.
     held: NumberMap<()>,
     /// How long the peer keeps its objects.
@@ -26,6 +27,7 @@ impl Objects {
         Self {
             hosted: NumberMap::default(),
             ever_hosted: false,
+            ever_held: false,
             held: NumberMap::default(),
             peer_lease: Duration::ZERO,
             renewal: None,
@@ -43,6 +45,10 @@ impl Objects {
 
     pub(super) fn ever_hosted(&self) -> bool {
         self.ever_hosted
+    }
+
+    pub(super) fn ever_held(&self) -> bool {
+        self.ever_held
     }
 
     pub(super) fn clear(&mut self) {
@@ -66,6 +72,7 @@ impl Objects {
             self.renewal = Some(now.saturating_add(self.renewed_after()));
         }
         self.held.insert(handle.0, ());
+        self.ever_held = true;
         self.held.len() <= most
     }
 
