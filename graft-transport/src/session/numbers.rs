@@ -20,6 +20,7 @@ impl Hasher for NumberHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
+        // Two factors of 64 bits: their product fits.
         let wide = u128::from(self.0 ^ number) * 0x9e37_79b9_7f4a_7c15;
         self.0 = (wide >> 64) as u64 ^ wide as u64;
     }
@@ -56,6 +57,18 @@ impl Bucket {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn any_number_has_a_hash_and_near_ones_have_others() {
+        let hash = |number| {
+            let mut hasher = NumberHasher::default();
+            hasher.write_u64(number);
+            hasher.finish()
+        };
+        let numbers = (0..10_000).chain(u64::MAX - 10_000..=u64::MAX);
+        let hashes: std::collections::HashSet<u64> = numbers.map(hash).collect();
+        assert_eq!(hashes.len(), 20_001);
+    }
 
     #[test]
     fn a_bucket_fills_at_its_rate_and_not_beyond() {
