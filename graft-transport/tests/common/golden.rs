@@ -11,8 +11,12 @@ pub(crate) struct Golden {
 impl Golden {
     /// The value of a `key: value` line of the head.
     pub(crate) fn head(&self, key: &str) -> &str {
-        let found = self.head.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-        found.unwrap_or_else(|| unreachable!("{} has no `{key}`", self.name))
+        self.find(key).unwrap_or_else(|| unreachable!("{} has no `{key}`", self.name))
+    }
+
+    /// The same of a line that may be missing.
+    pub(crate) fn find(&self, key: &str) -> Option<&str> {
+        self.head.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
     }
 }
 
