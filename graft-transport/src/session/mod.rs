@@ -137,8 +137,8 @@ pub struct Session<C, A> {
     peer: Option<Hello>,
     closed: Option<Closed>,
     is_draining: bool,
-    /// Questions after health that the peer has not answered.
-    asked: u64,
+    /// Questions after health that the peer has not answered: whether it was the shell that asked.
+    questions: VecDeque<bool>,
     events: VecDeque<Event<C, A>>,
     outbox: Outbox,
     calls: Calls<C>,
@@ -157,7 +157,7 @@ impl<C, A> Session<C, A> {
             peer: None,
             closed: None,
             is_draining: false,
-            asked: 0,
+            questions: VecDeque::new(),
             events: VecDeque::new(),
             outbox: Outbox::default(),
             calls: Calls::new(),
@@ -319,8 +319,9 @@ impl<C, A> Session<C, A> {
                 self.events.push_back(Event::HealthAsked);
             }
             Frame::Healthy { is_ok } => {
-                self.asked = self.asked.checked_sub(1).ok_or(CloseReason::UnexpectedFrame)?;
-                self.events.push_back(Event::Health(is_ok));
+                if self.questions.pop_front().ok_or(CloseReason::UnexpectedFrame)? {
+                    self.events.push_back(Event::Health(is_ok));
+                }
             }
             Frame::Drain if self.is_draining => return Err(CloseReason::UnexpectedFrame),
             Frame::Drain => {
@@ -443,7 +444,7 @@ impl<C, A> Session<C, A> {
             Some((at, Some(reason))) if at <= now => drop(self.close(Closed::by_us(reason))),
             Some((at, None)) if at <= now => {
                 self.watch.asked(now);
-                self.ask_health();
+                self.ask(false);
             }
             _ => {}
         }
@@ -479,11 +480,15 @@ impl<C, A> Session<C, A> {
         }
     }
 
-    /// Asks the peer whether it takes calls. The answers are events, one for each question, in order; a session
-    /// asks by itself too, when the peer has been silent.
+    /// Asks the peer whether it takes calls. The answers are events, one for each question, in order.
     pub fn ask_health(&mut self) {
+        self.ask(true);
+    }
+
+    /// A session asks by itself too, when the peer has been silent; that answer concerns nobody else.
+    fn ask(&mut self, is_shell: bool) {
         if self.closed.is_none() {
-            self.asked += 1;
+            self.questions.push_back(is_shell);
             self.say(&Frame::Health);
         }
     }
