@@ -182,3 +182,18 @@ impl Deadlines {
         self.0.pop().map(|Reverse((_, number))| number)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_of_calls_that_ended_do_not_pile_up() {
+        let mut deadlines = Deadlines::default();
+        for number in 0..10_000 {
+            deadlines.add(Duration::from_secs(number), number, 1, |open| open == number || open == 7);
+        }
+        assert!(deadlines.0.len() <= 64 + 3, "{}", deadlines.0.len());
+        assert_eq!(deadlines.expired(Duration::from_secs(7)), Some(7), "one that is open stays");
+    }
+}

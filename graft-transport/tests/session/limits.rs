@@ -82,9 +82,9 @@ fn a_frame_of_the_longest_length_passes_and_one_byte_more_does_not() {
         let over = request(&mut pair.client.session, seconds(0), long, 0);
         assert_eq!(over, Err(FaultCode::LimitExceeded));
         let number = pair.call(Call { body: &long.body[1..], ..long }, 1);
-        assert!(reply(&mut pair.server.session, number, &vec![0; 100 - 10], &[]));
+        assert!(reply(&mut pair.server.session, number, &[0; 100 - 10], &[]));
         let number = pair.call(Call::default(), 2);
-        assert!(!reply(&mut pair.server.session, number, &vec![0; 100 - 10 + 1], &[]));
+        assert!(!reply(&mut pair.server.session, number, &[0; 100 - 10 + 1], &[]));
         pair.shuttle();
         assert!(matches!(pair.client.next_answer(), (1, Answer::Reply { .. })));
         assert_eq!(pair.client.next_answer(), (2, REFUSED));
@@ -154,6 +154,17 @@ fn cancels_stops_and_questions_have_one_rate_together() {
     pair.server.hear(seconds(1), &cheap[..3].concat());
     assert!(pair.server.session.is_open(), "a second later there are as many again");
     pair.server.hear(seconds(1), &cheap[3]);
+    assert_eq!(pair.server.closed(), Some(Closed::by_us(CloseReason::RateExceeded)));
+}
+
+#[test]
+fn stops_count_among_what_is_cheap() {
+    let mut pair = Pair::careless(Limits::default().with_max_cancel_rate(3));
+    let stream = pair.stream();
+    let stops = print(&Frame::Stop { stream }).repeat(3);
+    pair.server.hear(seconds(0), &stops);
+    assert!(pair.server.session.is_open());
+    pair.server.hear(seconds(0), &print(&Frame::Stop { stream }));
     assert_eq!(pair.server.closed(), Some(Closed::by_us(CloseReason::RateExceeded)));
 }
 
