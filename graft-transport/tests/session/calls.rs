@@ -16,6 +16,10 @@ fn a_hello_says_the_limits_and_opens_both_ends() {
     let said = End::new(Role::Server, limits).said();
     let [Frame::Hello(hello)] = frames(&said)[..] else { unreachable!("a hello and nothing else") };
     assert_eq!((hello.max_frame, hello.max_calls, hello.lease), (1000, 3, 7000));
+    // Sums of credit have to fit their type.
+    let said = End::new(Role::Server, limits.with_window(u32::MAX).with_stream_window(u32::MAX)).said();
+    let [Frame::Hello(hello)] = frames(&said)[..] else { unreachable!("a hello and nothing else") };
+    assert_eq!((hello.window, hello.stream_window), (i32::MAX as u32, i32::MAX as u32));
     let pair = Pair::open();
     assert!(pair.client.session.is_open() && pair.server.session.is_open());
 }
@@ -216,6 +220,7 @@ fn the_first_end_stays_and_says_goodbye_once() {
     let refused = request(&mut pair.client.session, seconds(0), Call::default(), 2);
     assert_eq!(refused, Err(FaultCode::Unavailable));
     pair.shuttle();
+    assert!(matches!(pair.server.next(), Event::Cancelled(None)), "what runs for its call is dropped");
     assert!(
         matches!(pair.server.next(), Event::Closed(closed) if closed == Closed::by_peer(CloseReason::Done))
     );
