@@ -39,6 +39,7 @@ mod pairs;
 mod record;
 mod scan;
 mod seen;
+mod short;
 mod snapshot;
 mod stop;
 mod table;
@@ -76,6 +77,7 @@ use intent::prefixes;
 use links::Links;
 use pairs::PairIndex;
 use record::{Piece, pieces};
+use short::Short;
 use tails::{Ending, Tails, Ways};
 use values::{Class, ValueIndex, tokens_of};
 use views::{Budget, decode};
@@ -256,7 +258,7 @@ impl TaintLedger {
             state.seen_tiers[tool.sensitivity as usize] = true;
         }
         let mut source = Lazy { source: Source::Call(call, tool.name.clone()), index: None };
-        let mut label = Label::of(tool.origin.clone()).with_sensitivity(tool.sensitivity);
+        let mut worst = Trust::Trusted;
         let is_own = |text: &str| self.is_own(text);
         pieces(&self.key, tool, &is_own, output, &mut |piece| {
             let echoed = echo && (!tool.is_sink() || !piece.by_rule);
@@ -265,7 +267,7 @@ impl TaintLedger {
                 return;
             }
             let trusted = trust == Trust::Trusted;
-            label = label.join(&Label::bottom().with_trust(trust));
+            worst = worst.max(trust);
             state.seen_untrusted |= !trusted;
             self.index(&mut state, &piece, &mut source, trusted, secret);
             // A page does not lead on to further pages, nor does what was promised to be a fact and is none.
@@ -276,7 +278,11 @@ impl TaintLedger {
                 state.newest_untrusted = source.index.or(state.newest_untrusted);
             }
         });
-        if echo || secret_echo { label.join(args) } else { label }
+        let mut label = Label::of(tool.origin.clone()).with_sensitivity(tool.sensitivity).with_trust(worst);
+        if echo || secret_echo {
+            label.raise(args);
+        }
+        label
     }
 
     /// Forgets the run, so that another can begin under the same key and settings.
@@ -300,7 +306,7 @@ impl TaintLedger {
         if !leaves_process && !call.tool.is_sink() {
             return;
         }
-        let (mut ways, mut endings) = (Ways::default(), Vec::<Ending>::new());
+        let (mut ways, mut endings) = (Ways::default(), Short::<Ending, 2>::default());
         let (mut fetched, mut made) = (Vec::new(), Vec::new());
         call.args.visit(&Path::ROOT, &mut |path, leaf| {
             let arg = path.first().and_then(Segment::name).unwrap_or_default();
@@ -316,7 +322,9 @@ impl TaintLedger {
                     fetched.push(links::hash(&self.key, text));
                 }
                 if let Some(number) = ways.add(&self.key, arg, call.tool.role(arg), text) {
-                    endings.resize_with(ways.len(), Ending::default);
+                    if number == endings.len() {
+                        endings.push(Ending::default());
+                    }
                     endings[number].add(text);
                 }
             });
@@ -325,7 +333,7 @@ impl TaintLedger {
         made.into_iter().for_each(|link| state.links.record_made(link));
         fetched.into_iter().for_each(|link| state.links.record_fetch(link));
         for (arg, ending) in endings.iter().enumerate() {
-            state.tails.record(ways.of(&self.key, &call.tool.name, arg), &ending.folded, ending.bytes);
+            state.tails.record(ways.of(&self.key, &call.tool.name, arg), ending.folded(), ending.bytes);
         }
     }
 

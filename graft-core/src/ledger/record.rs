@@ -1,8 +1,8 @@
 //! Cuts an output into pieces of one trust each: by tool, by field, by record.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
-use super::hash::LedgerKey;
+use super::hash::{KeyedSet, LedgerKey};
 use super::views::{Budget, decode_bytes};
 use crate::{Leaf, Leaves, OutputTrust, Path, Segment, ToolMetadata, Trust};
 
@@ -28,8 +28,8 @@ pub(super) fn pieces(
     output: &dyn Leaves,
     emit: &mut dyn FnMut(Piece<'_>),
 ) {
-    let mut labels =
-        Labels { key, tool, is_own, records: HashSet::new(), own: HashSet::new(), shared: HashSet::new() };
+    let (records, own, shared) = Default::default();
+    let mut labels = Labels { key, tool, is_own, records, own, shared };
     if !tool.fields.is_empty() {
         output.visit(&Path::ROOT, &mut |path, leaf| labels.learn(path, leaf));
     }
@@ -42,11 +42,11 @@ struct Labels<'a> {
     key: &'a LedgerKey,
     tool: &'a ToolMetadata,
     is_own: &'a dyn Fn(&str) -> bool,
-    records: HashSet<u64>,
+    records: KeyedSet,
     /// Records whose rule (by position) names the user as owner.
-    own: HashSet<(u64, usize)>,
+    own: BTreeSet<(u64, usize)>,
     /// Records that grant writing to somebody else.
-    shared: HashSet<(u64, usize)>,
+    shared: BTreeSet<(u64, usize)>,
 }
 
 const DOMAIN: u64 = 0x7061_7468;
@@ -54,23 +54,23 @@ const DOMAIN: u64 = 0x7061_7468;
 impl Labels<'_> {
     /// Each step of `path` with the hash of the object that it is a step out of, outermost first.
     fn steps<'p>(&self, path: &Path<'p>) -> Vec<(u64, Segment<'p>)> {
-        let mut segments = Vec::new();
+        let mut steps = Vec::new();
         let mut rest = path.split_last();
         while let Some((parent, segment)) = rest {
-            segments.push(segment);
+            steps.push((0, segment));
             rest = parent.split_last();
         }
+        steps.reverse();
         let mut state = 0;
-        let step = |segment| {
-            let object = state;
+        for (object, segment) in &mut steps {
+            *object = state;
             let hash = match segment {
                 Segment::Field(name) | Segment::Key(name) => self.key.text(DOMAIN, name.as_bytes()),
-                Segment::Index(index) => self.key.text(DOMAIN + 1, &(index as u64).to_le_bytes()),
+                Segment::Index(index) => self.key.text(DOMAIN + 1, &(*index as u64).to_le_bytes()),
             };
             state = self.key.extend(state, hash);
-            (object, segment)
-        };
-        segments.into_iter().rev().map(step).collect()
+        }
+        steps
     }
 
     fn learn(&mut self, path: &Path<'_>, leaf: Leaf<'_>) {

@@ -3,10 +3,13 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::State;
-use super::fold::{exact_fold, exact_offsets, span_fold, span_fold_into, span_offsets};
-use super::grams::{Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
+use super::fold::{exact_fold, exact_offsets, span_fold, span_fold_ascii, span_fold_into, span_offsets};
+use super::grams::{GRAM, Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
 use super::seen::Seen;
+use super::short::Short;
 use super::tails::Ways;
 use super::views::{Budget, Decoded, MAX_DEPTH, View, decode, decode_bytes};
 use crate::{Leaf, Name, Role, Source};
@@ -67,9 +70,10 @@ pub struct Scan<'s> {
 #[derive(Default)]
 struct Joined {
     text: String,
-    leaves: Vec<Part>,
+    leaves: Short<Part, 2>,
 }
 
+#[derive(Default)]
 struct Part {
     /// Where it begins in the text.
     start: usize,
@@ -141,6 +145,7 @@ impl<'s> Scan<'s> {
         let has_keys = !keys.leaves.is_empty();
         let all = if has_keys { values.merged(&keys) } else { Joined::default() };
         let texts = [(&values, false), (&keys, false), (&all, true)];
+        let mut is_clean = true;
         for &(joined, only_split) in &texts[..if has_keys { 3 } else { 1 }] {
             // What lies in one leaf was found there already.
             let found = &mut |carry| {
@@ -151,6 +156,7 @@ impl<'s> Scan<'s> {
                 });
             };
             self.search(&joined.text, found);
+            is_clean &= self.hits.is_empty();
             decode(&joined.text, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
                 self.search_decoded(&decoded, found);
             });
@@ -164,7 +170,7 @@ impl<'s> Scan<'s> {
             if let Some(arg) = part.opens {
                 let way = self.ways.of(&self.seen.ledger.key, tool, arg);
                 let end = values.leaves.get(at + 1).map_or(values.text.len(), |next| next.start);
-                self.behind(way, &values.text[part.start..end], &mut |carry| {
+                self.behind(way, &values.text[part.start..end], is_clean, &mut |carry| {
                     found(Carry { leaf: part.leaf, ..carry });
                 });
             }
@@ -193,10 +199,17 @@ impl<'s> Scan<'s> {
                 found(span.carry(state, what, range, was_said));
             }
         };
-        self.folded.clear();
-        span_fold_into(text, &mut self.folded);
+        let mut room = [0; SHORT];
+        let folded = match span_fold_ascii(text, &mut room) {
+            Some(len) => &room[..len],
+            None => {
+                self.folded.clear();
+                span_fold_into(text, &mut self.folded);
+                &self.folded
+            }
+        };
         let offsets = OnceCell::new();
-        state.grams.look(key, &self.folded, &mut self.hits);
+        state.grams.look(key, folded, &mut self.hits);
         for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
             spans(&self.hits, flag, |span| {
                 let offsets = offsets.get_or_init(|| span_offsets(text));
@@ -214,8 +227,9 @@ impl<'s> Scan<'s> {
         });
     }
 
-    /// Searches what reaches from the text that left that way before into `text`.
-    fn behind(&mut self, way: u64, text: &str, found: &mut dyn FnMut(Carry)) {
+    /// Searches what reaches from the text that left that way before into `text`, which is clean if it is known to
+    /// hold no recorded gram by itself.
+    fn behind(&mut self, way: u64, text: &str, is_clean: bool, found: &mut dyn FnMut(Carry)) {
         let (seen, key) = (self.seen, &self.seen.ledger.key);
         let tail = seen.state.tails.of(way);
         if tail.is_empty() {
@@ -223,9 +237,25 @@ impl<'s> Scan<'s> {
         }
         let end = (0..=text.len().min(HEAD)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         let start = &text[..end];
+        let mut both = Zeroizing::new(Short::<u8, { 2 * SPAN_CONTENT }>::default());
+        both.extend_from_slice(tail);
+        let mut room = [0; SHORT];
+        match span_fold_ascii(start, &mut room) {
+            Some(len) => both.extend_from_slice(&room[..len.min(SPAN_CONTENT - 1)]),
+            None => {
+                let folded = span_fold(start);
+                both.extend_from_slice(&folded[..folded.len().min(SPAN_CONTENT - 1)]);
+            }
+        }
+        if is_clean {
+            // What reaches over has a gram that ends behind the tail: here only one that begins within it is left.
+            let over = tail.len().saturating_sub(GRAM - 1)..both.len().min(tail.len() + GRAM - 1);
+            seen.state.grams.look(key, &both[over], &mut self.hits);
+            if self.hits.is_empty() {
+                return;
+            }
+        }
         let offsets = span_offsets(start);
-        let mut both = zeroize::Zeroizing::new([tail, &span_fold(start)].concat());
-        both.truncate(tail.len() + SPAN_CONTENT - 1);
         seen.state.grams.look(key, &both, &mut self.hits);
         for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
             spans(&self.hits, flag, |span| {
@@ -250,6 +280,9 @@ impl Span {
         Carry { what, leaf: 0, range, source, is_wide, is_common, was_said, goes_on: false, views }
     }
 }
+
+/// Texts of ASCII up to this length are folded in place.
+const SHORT: usize = 64;
 
 /// Bytes of a text that are joined to a tail. They hold a span's folded bytes unless most of them are
 /// dropped by the fold.
@@ -330,4 +363,39 @@ pub(super) fn bytes_of(text: &str, offsets: &[usize], span: Range<usize>) -> Ran
     let last = offsets[span.end - 1];
     let width = text[last..].chars().next().map_or(0, char::len_utf8);
     start..last + width
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CallId, Label, LedgerKey, TaintLedger, ToolMetadata};
+
+    proptest::proptest! {
+        #[test]
+        fn what_reaches_over_two_calls_is_found_with_the_quick_look_too(
+            recorded in "[a-d]{30,90}",
+            (from, cut, to) in (0..60_usize, 1..60_usize, 1..60_usize),
+            noise in "[x-z]{0,9}",
+        ) {
+            let ledger = TaintLedger::new(LedgerKey::danger_for_replay("scan"));
+            let tool = ToolMetadata::new(Name::from_static("page"));
+            let _ = ledger.record_output(CallId(0), &tool, &recorded, &Label::default());
+            let carried = &recorded[from.min(recorded.len())..];
+            let (left, goes_on) = carried.split_at(cut.min(carried.len()));
+            let text = format!("{}{noise}", &goes_on[..to.min(goes_on.len())]);
+            let left = [noise.as_bytes(), &span_fold(left)].concat();
+            ledger.write().tails.record(7, &left, left.len());
+
+            let seen = ledger.read();
+            let mut scan = Scan::new(&seen);
+            scan.search(&text, &mut |_| {});
+            let is_clean = scan.hits.is_empty();
+            let mut behind = |is_clean| {
+                let mut all = Vec::new();
+                scan.behind(7, &text, is_clean, &mut |carry| all.push(carry));
+                all
+            };
+            proptest::prop_assert_eq!(behind(is_clean), behind(false));
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::RwLockReadGuard;
 
 use super::fold::{exact_fold, host};
-use super::intent::fold_line;
+use super::intent::folded_stem;
 use super::scan::Scan;
 use super::tails::Ways;
 use super::values::{Class, Found, Value};
@@ -186,7 +186,7 @@ impl Seen<'_> {
     /// Whether a word of the user's prompt begins with one of `stems`.
     pub fn asked_for<S: AsRef<str>>(&self, stems: impl IntoIterator<Item = S>) -> bool {
         stems.into_iter().any(|stem| {
-            let stem = fold_line(stem.as_ref());
+            let stem = folded_stem(stem.as_ref());
             let stem = stem.trim();
             !stem.is_empty() && self.state.stems.contains(&self.ledger.key.text(DOMAIN_STEM, stem.as_bytes()))
         })
@@ -195,5 +195,23 @@ impl Seen<'_> {
 
 /// The value without what people put around one.
 pub(super) fn bare(value: &str) -> &str {
+    let is_inner = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let is_bare = is_inner(value.as_bytes().first()) && is_inner(value.as_bytes().last());
+    if is_bare { value } else { stripped(value) }
+}
+
+fn stripped(value: &str) -> &str {
     value.trim().trim_start_matches('#').trim_matches(['\'', '"'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn what_looks_bare_is(value in "[a1é#'\" ]{0,4}") {
+            proptest::prop_assert_eq!(bare(&value), stripped(&value));
+        }
+    }
 }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::fold::span_fold;
+use super::fold::{span_fold, span_fold_ascii};
 use super::grams::SPAN_CONTENT;
 use super::hash::{KeyedMap, LedgerKey};
 use super::packed;
+use super::short::Short;
 use crate::{Name, Role};
 
 /// Folded bytes that are kept of what has left: one less than a span of content that is always found. It
@@ -87,7 +88,7 @@ impl Tails {
 #[derive(Debug, Default)]
 pub(super) struct Ways {
     destination: u64,
-    args: Vec<u64>,
+    args: Short<u64, 4>,
 }
 
 const DOMAIN_TOOL: u64 = 0x7761_7974;
@@ -110,8 +111,10 @@ impl Ways {
         let known = self.args.iter().position(|&other| other == hash);
         known.or_else(|| {
             let is_room = self.args.len() < MAX_ARGS;
-            is_room.then(|| self.args.push(hash))?;
-            Some(self.args.len() - 1)
+            is_room.then(|| {
+                self.args.push(hash);
+                self.args.len() - 1
+            })
         })
     }
 
@@ -130,39 +133,75 @@ impl Ways {
 }
 
 /// The end of an argument on its way out.
-#[derive(Debug, Default, Zeroize, ZeroizeOnDrop)]
+#[derive(Debug, Zeroize, ZeroizeOnDrop)]
 pub(super) struct Ending {
-    pub(super) folded: Vec<u8>,
+    folded: [u8; TAIL],
+    len: usize,
     pub(super) bytes: usize,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self { folded: [0; TAIL], len: 0, bytes: 0 }
+    }
 }
 
 impl Ending {
     pub(super) fn add(&mut self, text: &str) {
+        /// Bytes whose fold is a whole tail, unless most of them are dropped by it.
+        const ENOUGH: usize = 4 * TAIL;
         self.bytes = self.bytes.saturating_add(text.len());
         // The fold of an end is the end of the fold; only if the end folds to little, all of it is.
-        let mut end = text.len().saturating_sub(4 * TAIL);
+        let mut end = text.len().saturating_sub(ENOUGH);
         while !text.is_char_boundary(end) {
             end += 1;
         }
+        let mut room = [0; ENOUGH];
+        if let Some(folded) = span_fold_ascii(&text[end..], &mut room)
+            && (folded >= TAIL || end == 0)
+        {
+            self.keep(&room[..folded]);
+            room[..folded].zeroize();
+            return;
+        }
+        room.zeroize();
         let mut folded = span_fold(&text[end..]);
         if folded.len() < TAIL && end > 0 {
             folded.zeroize();
             folded = span_fold(text);
         }
-        keep_end(&mut self.folded, &folded);
+        self.keep(&folded);
         folded.zeroize();
+    }
+
+    pub(super) fn folded(&self) -> &[u8] {
+        &self.folded[..self.len]
+    }
+
+    fn keep(&mut self, more: &[u8]) {
+        let more = last(more);
+        let kept = self.len.min(TAIL - more.len());
+        self.folded.copy_within(self.len - kept..self.len, 0);
+        self.len = kept + more.len();
+        self.folded[kept..self.len].copy_from_slice(more);
     }
 }
 
-/// Adds `more` to `end` and cuts it to the last [`TAIL`] bytes, in place, so that no copy stays behind.
+/// Adds `more` to `end` and cuts it to the last [`TAIL`] bytes, in place, so that no copy stays behind: it never
+/// gets shorter, so that what goes is written over.
 fn keep_end(end: &mut Vec<u8>, more: &[u8]) {
-    end.reserve_exact(2 * TAIL - end.len().min(2 * TAIL));
-    end.extend_from_slice(&more[more.len().saturating_sub(TAIL)..]);
-    let over = end.len().saturating_sub(TAIL);
-    end.copy_within(over.., 0);
-    let kept = end.len() - over;
-    end[kept..].zeroize();
+    let more = last(more);
+    let kept = end.len().min(TAIL - more.len());
+    end.reserve_exact(TAIL - end.len().min(TAIL));
+    let gone = end.len() - kept;
+    end.copy_within(gone.., 0);
     end.truncate(kept);
+    end.extend_from_slice(more);
+}
+
+/// The last [`TAIL`] bytes.
+fn last(bytes: &[u8]) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(TAIL)..]
 }
 
 #[cfg(test)]
@@ -179,6 +218,20 @@ mod tests {
             assert_eq!(tails.bits(7), 8 * to as u64);
         }
         assert!(tails.of(8).is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_ending_is_the_end_of_the_fold(
+            texts in proptest::collection::vec("[a-zA-Z .é—ﷺ]{0,60}|[a -]{150,200}|[-é ]{300,400}", 1..4),
+        ) {
+            let mut ending = Ending::default();
+            texts.iter().for_each(|text| ending.add(text));
+            // The slow reference folds all of it.
+            let folded = span_fold(&texts.concat());
+            proptest::prop_assert_eq!(ending.folded(), last(&folded));
+            proptest::prop_assert_eq!(ending.bytes, texts.iter().map(String::len).sum::<usize>());
+        }
     }
 
     #[test]

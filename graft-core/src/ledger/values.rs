@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::fold::{Kind, Token, is_invisible, tokens};
 use super::hash::{KeyedMap, LedgerKey};
 use super::packed;
+use super::short::Short;
 
 /// The hash in the upper bits; in the lower six the kind, the space before it and a capital letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TokenHash(u64);
 
 const CAPITAL: u64 = 1 << 5;
@@ -150,7 +151,7 @@ enum ValueKind {
 
 /// A value to look for.
 pub(super) struct Value {
-    tokens: Vec<TokenHash>,
+    tokens: Tokens,
     kind: ValueKind,
     /// It holds characters that nobody sees and that could spell anything, so that nobody vouches for it.
     hides_text: bool,
@@ -249,9 +250,12 @@ fn beside(kind: Kind) -> u16 {
     }
 }
 
+/// The tokens of a text.
+pub(super) type Tokens = Short<TokenHash, 8>;
+
 /// The tokens of `text`.
-pub(super) fn tokens_of(key: &LedgerKey, text: &str) -> Vec<TokenHash> {
-    let mut all = Vec::new();
+pub(super) fn tokens_of(key: &LedgerKey, text: &str) -> Tokens {
+    let mut all = Tokens::default();
     tokens(text, |token| all.push(TokenHash::new(key, &token)));
     all
 }
@@ -338,7 +342,7 @@ impl ValueIndex {
     fn stands_at(&self, value: &Value, start: usize, loose_end: bool) -> bool {
         let end = start + value.tokens.len();
         let Some(span) = self.tokens.get(start..end) else { return false };
-        let same = span.iter().zip(&value.tokens).enumerate().all(|(i, (there, here))| {
+        let same = span.iter().zip(value.tokens()).enumerate().all(|(i, (there, here))| {
             if i == 0 { there.unspaced() == here.unspaced() } else { there.spelled() == here.spelled() }
         });
         let kind = value.kind_flag();

@@ -37,6 +37,13 @@ pub(super) fn span_fold_into(text: &str, out: &mut Vec<u8>) {
     SPAN.fold_into(text, out);
 }
 
+/// Writes [`span_fold`] of `text` to the front of `room`, and gives its length. `None` if `text` is not ASCII, or
+/// longer than `room`; then what stands in `room` means nothing.
+pub(super) fn span_fold_ascii(text: &str, room: &mut [u8]) -> Option<usize> {
+    let room = room.get_mut(..text.len()).filter(|_| text.is_ascii())?;
+    Some(SPAN.fold_ascii(text.as_bytes(), room))
+}
+
 /// The byte offset in `text` that each byte of [`span_fold`] came from.
 pub(super) fn span_offsets(text: &str) -> Vec<usize> {
     SPAN.offsets(text)
@@ -95,6 +102,13 @@ impl Folder {
     }
 
     fn fold_into(&self, text: &str, out: &mut Vec<u8>) {
+        if text.is_ascii() {
+            let from = out.len();
+            out.resize(from + text.len(), 0);
+            let width = self.fold_ascii(text.as_bytes(), &mut out[from..]);
+            out.truncate(from + width);
+            return;
+        }
         // Always room for as much as is left to read, and for one fold more.
         let mut to = out.len();
         out.resize(to + text.len() + ROOM, 0);
@@ -117,6 +131,19 @@ impl Folder {
             }
         }
         out.truncate(to);
+    }
+
+    /// Folds ASCII into `out`, which is as long, and gives the length of the fold.
+    fn fold_ascii(&self, text: &[u8], out: &mut [u8]) -> usize {
+        let mut to = 0;
+        for &byte in text {
+            let folded = self.ascii[usize::from(byte & 0x7f)];
+            if let Some(free) = out.get_mut(to) {
+                *free = folded;
+            }
+            to += usize::from(folded != 0);
+        }
+        to
     }
 
     fn offsets(&self, text: &str) -> Vec<usize> {

@@ -90,7 +90,7 @@ pub(in super::super) struct Token<'a> {
 /// Cuts `text` into tokens.
 pub(in super::super) fn tokens(text: &str, mut emit: impl FnMut(Token<'_>)) {
     let folded = Folded::new(text);
-    let (text, bytes) = (folded.text.as_str(), folded.text.as_bytes());
+    let (text, bytes) = (&*folded.text, folded.text.as_bytes());
     let mut spaced = false;
     // The two tokens before, as far as nothing stands between them and this one.
     let mut before = [Kind::End; 2];
@@ -130,7 +130,7 @@ pub(in super::super) fn tokens(text: &str, mut emit: impl FnMut(Token<'_>)) {
 
 /// A folded text, and where its capitals were.
 struct Folded<'a> {
-    text: String,
+    text: Cow<'a, str>,
     capitals: Capitals<'a>,
 }
 
@@ -144,7 +144,10 @@ enum Capitals<'a> {
 impl<'a> Folded<'a> {
     fn new(text: &'a str) -> Self {
         if text.is_ascii() {
-            return Self { text: text.to_ascii_lowercase(), capitals: Capitals::Same(text.as_bytes()) };
+            // Without a branch for each byte, so that it is done for many of them at once.
+            let is_folded = !text.bytes().fold(false, |any, byte| any | byte.is_ascii_uppercase());
+            let folded = if is_folded { Cow::Borrowed(text) } else { Cow::Owned(text.to_ascii_lowercase()) };
+            return Self { text: folded, capitals: Capitals::Same(text.as_bytes()) };
         }
         let mut folded = String::with_capacity(text.len());
         let mut capitals = Vec::new();
@@ -155,7 +158,7 @@ impl<'a> Folded<'a> {
             }
             folded.push(c);
         });
-        Self { text: folded, capitals: Capitals::At(capitals) }
+        Self { text: Cow::Owned(folded), capitals: Capitals::At(capitals) }
     }
 
     fn is_capital(&self, at: usize) -> bool {
@@ -203,19 +206,34 @@ const ASCII: [Class; 256] = {
 /// Where the word at `at` ends, and whether it is digits only.
 fn word_end(text: &str, at: usize) -> (usize, bool) {
     let bytes = text.as_bytes();
-    let (mut end, mut is_number) = (at, true);
-    while let Some(&byte) = bytes.get(end) {
-        match ASCII[usize::from(byte)] {
-            Class::Digit => end += 1,
-            Class::Word => (end, is_number) = (end + 1, false),
-            Class::Other => match text[end..].chars().next() {
-                Some(c) if c.is_alphanumeric() => (end, is_number) = (end + c.len_utf8(), false),
-                _ => break,
-            },
-            Class::Space | Class::Mark(_) => break,
+    let mut end = at;
+    loop {
+        while bytes.get(end).is_some_and(|&byte| is_ascii_word(byte)) {
+            end += 1;
+        }
+        if bytes.get(end).is_none_or(u8::is_ascii) {
+            break;
+        }
+        match text[end..].chars().next() {
+            Some(c) if c.is_alphanumeric() => end += c.len_utf8(),
+            _ => break,
         }
     }
-    (end, is_number)
+    (end, is_digits(&text[at..end]))
+}
+
+/// Whether a byte of ASCII stands in words.
+fn is_ascii_word(byte: u8) -> bool {
+    static WORD: [bool; 256] = {
+        let mut word = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            word[byte] = matches!(ASCII[byte], Class::Word | Class::Digit);
+            byte += 1;
+        }
+        word
+    };
+    WORD[usize::from(byte)]
 }
 
 /// The number that begins with `digits`, in its canonical spelling, and what is behind it. A number that is
@@ -309,6 +327,16 @@ mod tests {
         assert_eq!(spelled("US1330"), ["us1330"]);
         assert_eq!(spelled("10.0.0.10"), ["10", ".", "0", ".", "0", ".", "10"]);
         assert_eq!(spelled("v1.2.30"), ["v1", ".", "2", ".", "30"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_word_ends_where_no_character_of_words_goes_on(text in "[a1_é漢 .-]{0,12}", skipped in 0..12_usize) {
+            let at = text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at);
+            // The slow reference, character by character.
+            let word: String = text[at..].chars().take_while(|&c| is_word(c)).collect();
+            proptest::prop_assert_eq!(word_end(&text, at), (at + word.len(), is_digits(&word)));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! before it. So a run is one stream of bits, read as bytes from each bit at which a digit can begin.
 
 use super::View;
+use crate::ledger::short::Short;
 
 /// The fewest digits of a run that is decoded.
 pub(super) const MIN_RUN: usize = 16;
@@ -31,6 +32,35 @@ pub(super) static ALPHABETS: [Alphabet; 4] = [
     Alphabet::new(View::Base32, 5, &[b"abcdefghijklmnopqrstuvwxyz234567"]),
     Alphabet::new(View::Hex, 4, &[b"0123456789abcdef", b"0123456789ABCDEF"]).also(b" \t\r\n:,;-", SEPARATOR),
 ];
+
+/// Where a run is packed into.
+pub(super) trait Bytes {
+    fn clear(&mut self);
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Bytes for Vec<u8> {
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// The bytes of a short run, in place.
+pub(super) type Packed = Short<u8, 72>;
+
+impl Bytes for Packed {
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
 
 /// A run of digits.
 pub(super) struct Run {
@@ -75,7 +105,7 @@ impl Alphabet {
     }
 
     /// Packs the digits of the run at `at` into bytes, first digit in the highest bits.
-    pub(super) fn pack(&self, bytes: &[u8], at: usize, packed: &mut Vec<u8>) -> Run {
+    pub(super) fn pack(&self, bytes: &[u8], at: usize, packed: &mut impl Bytes) -> Run {
         packed.clear();
         let mut run = Run { end: at, seen: at, digits: 0 };
         let (mut word, mut held) = (0_u64, 0);
@@ -85,7 +115,7 @@ impl Alphabet {
                 if let Some(eight) = self.eight(&bytes[run.seen..]) {
                     word = word << (8 * self.bits) | eight;
                     held += 8 * self.bits;
-                    packed.extend_from_slice(&(word << (64 - held)).to_be_bytes()[..held / 8]);
+                    packed.put(&(word << (64 - held)).to_be_bytes()[..held / 8]);
                     held %= 8;
                     run.seen += 8;
                     run.digits += 8;
@@ -115,7 +145,7 @@ impl Alphabet {
                     held += self.bits;
                     if held >= 8 {
                         held -= 8;
-                        packed.push((word >> held) as u8);
+                        packed.put(&[(word >> held) as u8]);
                     }
                     since_separator += 1;
                     run.digits += 1;
@@ -125,17 +155,21 @@ impl Alphabet {
             }
         }
         if held > 0 {
-            packed.push((word << (8 - held)) as u8);
+            packed.put(&[(word << (8 - held)) as u8]);
         }
         run
     }
 
     /// Eight digits at the start of `bytes`, which no prefix follows.
     fn eight(&self, bytes: &[u8]) -> Option<u64> {
-        let values = bytes.first_chunk::<8>()?.map(|byte| self.values[usize::from(byte)]);
-        let all_digits = values.iter().fold(0, |all, value| all | value) < BREAK;
+        let (mut word, mut all) = (0_u64, 0);
+        for byte in bytes.first_chunk::<8>()? {
+            let value = self.values[usize::from(*byte)];
+            all |= value;
+            word = word << self.bits | u64::from(value);
+        }
+        let all_digits = all < BREAK;
         let is_prefix = self.bits == 4 && bytes.get(8).is_some_and(|b| b.eq_ignore_ascii_case(&b'x'));
-        let word = values.iter().fold(0_u64, |word, value| word << self.bits | u64::from(*value));
         (all_digits && !is_prefix).then_some(word)
     }
 
@@ -147,14 +181,47 @@ impl Alphabet {
 
     /// The bytes of `packed` from its bit `shift` on, into `raw`.
     pub(super) fn stream(&self, packed: &[u8], digits: usize, shift: usize, raw: &mut Vec<u8>) {
-        let len = (digits * self.bits).saturating_sub(shift) / 8;
+        let len = self.stream_len(digits, shift);
         raw.clear();
-        if shift == 0 {
-            raw.extend_from_slice(&packed[..len]);
-        } else {
-            let pairs = packed.windows(2);
-            raw.extend(pairs.take(len).map(|pair| pair[0] << shift | pair[1] >> (8 - shift)));
-        }
+        raw.resize(len, 0);
+        shifted(packed, shift, raw);
+    }
+
+    /// The same into the front of `raw`; gives how many there are. `None` if they do not fit.
+    pub(super) fn stream_into(
+        &self,
+        packed: &[u8],
+        digits: usize,
+        shift: usize,
+        raw: &mut [u8],
+    ) -> Option<usize> {
+        let len = self.stream_len(digits, shift);
+        shifted(packed, shift, raw.get_mut(..len)?);
+        Some(len)
+    }
+
+    fn stream_len(&self, digits: usize, shift: usize) -> usize {
+        (digits * self.bits).saturating_sub(shift) / 8
+    }
+}
+
+/// Fills `to` with the bytes of `packed` from its bit `shift` on.
+fn shifted(packed: &[u8], shift: usize, to: &mut [u8]) {
+    if shift == 0 {
+        to.copy_from_slice(&packed[..to.len()]);
+        return;
+    }
+    // Eight at a time: a byte takes its last bits from the one behind it.
+    let (eights, rest) = to.as_chunks_mut::<8>();
+    let mut from = packed;
+    for eight in eights {
+        let Some((word, behind)) = from.split_first_chunk() else { return };
+        let last = behind.first().map_or(0, |byte| u64::from(*byte));
+        *eight = (u64::from_be_bytes(*word) << shift | last >> (8 - shift)).to_be_bytes();
+        from = behind;
+    }
+    for (to, pair) in rest.iter_mut().zip(from.windows(2)) {
+        *to = pair[0] << shift | pair[1] >> (8 - shift);
     }
 }
 

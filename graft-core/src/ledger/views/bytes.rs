@@ -6,7 +6,7 @@ use std::ops::Range;
 const MIN_TEXT: usize = 12;
 const MIN_FOLDED: usize = 8;
 /// The fewest units of UTF-16.
-const MIN_UNITS: usize = 8;
+pub(super) const MIN_UNITS: usize = 8;
 /// Plain UTF-8 is not looked at as UTF-16, save so many bytes at its ends.
 pub(super) const MARGIN: usize = 24;
 
@@ -94,7 +94,7 @@ pub(super) fn families(c: char) -> u8 {
 const ALL: u8 = ALPHABETIC | HAN | HANGUL;
 
 /// The families that a character may have by the high byte of its first unit.
-static HIGH_BYTE: [u8; 256] = {
+pub(super) static HIGH_BYTE: [u8; 256] = {
     let mut table = [0; 256];
     let mut high = 0;
     while high < 256 {

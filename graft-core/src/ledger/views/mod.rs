@@ -10,6 +10,7 @@ mod bytes;
 #[cfg(any(test, feature = "conformance"))]
 pub mod encode;
 mod entities;
+mod quick;
 mod scan;
 #[cfg(test)]
 mod tests;
@@ -106,6 +107,18 @@ pub(super) struct Decoded<'a> {
 /// Calls `emit` with every text that `text` holds under up to `depth` (at most [`MAX_DEPTH`]) views, and
 /// `switched` with the whole text under rot13 and reversal too.
 pub(super) fn decode(
+    text: &str,
+    depth: usize,
+    switched: bool,
+    budget: &mut Budget,
+    emit: &mut dyn FnMut(Decoded<'_>),
+) {
+    if switched || !quick::holds_nothing(text) {
+        decode_whole(text, depth, switched, budget, emit);
+    }
+}
+
+fn decode_whole(
     text: &str,
     depth: usize,
     switched: bool,

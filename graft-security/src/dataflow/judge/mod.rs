@@ -1,6 +1,7 @@
 //! One call against what its run has seen.
 
 mod integrity;
+mod marks;
 mod secrecy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use graft_core::{
     TaintLedger, Trust, Verdict,
 };
 
+use marks::Marks;
 use secrecy::SecretPart;
 
 use super::plan::{PlanRun, PlanVerdict};
@@ -193,17 +195,21 @@ impl<'a> Judge<'a> {
     fn walk(&mut self) {
         let call = self.call;
         // What may stand there as a whole is not searched, nor joined to what stands beside it.
-        let mut may_be_said = Vec::new();
-        each_leaf(call, &mut |_, arg, role, leaf| {
-            let is_value = !matches!(leaf, Leaf::Key(_));
-            let is_address = role == Role::Destination
-                && is_value
-                && leaf.with_text(|text| self.address(text)) == Some(true);
-            // The plan says that this address or id goes there, and nothing else is in the value.
-            let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
-            may_be_said.push(is_address || is_given);
-        });
+        let mut may_be_said = Marks::default();
         if self.strangers || self.secrets {
+            let mut number = 0;
+            each_leaf(call, &mut |_, arg, role, leaf| {
+                let is_value = !matches!(leaf, Leaf::Key(_));
+                let is_address = role == Role::Destination
+                    && is_value
+                    && leaf.with_text(|text| self.address(text)) == Some(true);
+                // The plan says that this address or id goes there, and nothing else is in the value.
+                let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
+                if is_address || is_given {
+                    may_be_said.set(number);
+                }
+                number += 1;
+            });
             self.search(&may_be_said);
         }
         let mut number = 0;
@@ -218,7 +224,7 @@ impl<'a> Judge<'a> {
                 if self.questions && is_value {
                     self.question(text);
                 }
-                if self.secrets && !may_be_said[number] {
+                if self.secrets && !may_be_said.has(number) {
                     self.secrecy(path, text);
                 }
             });
@@ -227,12 +233,12 @@ impl<'a> Judge<'a> {
     }
 
     /// Finds what each leaf carries.
-    fn search(&mut self, may_be_said: &[bool]) {
+    fn search(&mut self, may_be_said: &Marks) {
         let mut scan = self.seen.scan().with_ciphers(self.policy.is_looking_for_ciphers());
         let (mut room, mut number) = (self.policy.most_scanned(), 0);
         each_leaf(self.call, &mut |_, arg, role, leaf| {
             match room.checked_sub(leaf.text_len()) {
-                Some(left) if !may_be_said[number] => {
+                Some(left) if !may_be_said.has(number) => {
                     scan.add(arg, role, leaf);
                     room = left;
                 }
@@ -306,6 +312,10 @@ impl<'a> Judge<'a> {
     }
 
     fn conclude(mut self) -> Assessment {
+        if self.evidence.is_empty() {
+            let (label, cut, hidden_secret) = (self.label, self.cut, self.hidden_secret);
+            return Assessment { verdict: Verdict::ALLOW, label, cut, hidden_secret };
+        }
         if self.weight > Some(Weight::Finding) {
             let room = MAX_EVIDENCE.saturating_sub(self.evidence.len());
             self.evidence.extend(self.context.drain(..).take(room));
