@@ -66,9 +66,6 @@ mod limits;
 mod local;
 #[cfg(feature = "tcp")]
 pub mod net;
-pub mod session;
-#[cfg(feature = "tcp")]
-pub mod net;
 #[cfg(feature = "tcp")]
 mod remote;
 pub mod session;
