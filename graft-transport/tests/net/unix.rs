@@ -112,3 +112,15 @@ async fn a_path_without_a_listener_is_unreachable() {
     let error = unix::dial(folder.socket(), LONG).await.err().expect("no stream");
     assert!(matches!(error, DialError::Unreachable(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_left_over_socket_of_another_user_is_left_alone() {
+    let folder = Folder::new("foreign");
+    drop(std::os::unix::net::UnixListener::bind(folder.socket()).expect("bound"));
+    // Only root can give a file away; for others there is nothing to try.
+    if std::os::unix::fs::chown(folder.socket(), Some(12_345), None).is_ok() {
+        let error = unix::Listener::bind(folder.socket()).expect_err("another's");
+        assert!(matches!(error, BindError::Taken), "{error:?}");
+        assert!(folder.socket().exists());
+    }
+}
