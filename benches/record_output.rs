@@ -55,7 +55,7 @@ fn main() -> Result<(), Failure> {
     }
     bench.compare("recording an output into the ledger of a new run", cases)?;
     if let Some(bytes) = memory_of_a_byte(&tool) {
-        bench.note("bytes of memory for each recorded byte of ASCII", bytes);
+        bench.note("bytes of memory for each recorded byte of ASCII", bytes, None);
     }
     bench.finish()
 }

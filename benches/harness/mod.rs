@@ -7,10 +7,13 @@
 
 #![allow(dead_code)] // each bench uses its part of this
 
+mod bars;
 pub(crate) mod text;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use bars::Bar;
+use bars::Turns;
 use serde_json::{Value, json};
 
 /// Whatever ends a bench early.
@@ -21,7 +24,13 @@ pub(crate) struct Bench {
     json: bool,
     quick: bool,
     only: Option<String>,
+    /// How often each case runs, and for how long.
+    rounds: (usize, Duration),
+    cpu_clock: Option<fn() -> Duration>,
     groups: Vec<Value>,
+    /// Bars that were met, and a line for each that was missed.
+    met: usize,
+    missed: Vec<String>,
 }
 
 /// One thing to measure. Its body does [`Round::iterations`] operations and says how long they took.
@@ -29,6 +38,9 @@ pub(crate) struct Case<'a> {
     name: String,
     /// Bytes that one operation handles, for a rate.
     bytes: usize,
+    /// Whether the others are shown in relation to it too. The first case always is one.
+    is_base: bool,
+    bars: Vec<Bar>,
     body: Box<Body<'a>>,
 }
 
@@ -38,9 +50,16 @@ type Body<'a> = dyn FnMut(&mut Round) -> Result<(), Failure> + 'a;
 #[derive(Default)]
 pub(crate) struct Round {
     iterations: u64,
+    /// How many operations were done, where that is not `iterations`.
+    done: u64,
     took: Duration,
     singles: Vec<Duration>,
+    cpu_clock: Option<fn() -> Duration>,
+    cpu: Duration,
 }
+
+/// Time and CPU time of this process since [`Round::start`].
+pub(crate) struct Stopwatch(Instant, Option<Duration>);
 
 impl Round {
     /// How many operations to do.
@@ -73,10 +92,35 @@ impl Round {
         Ok(())
     }
 
+    /// Makes room for the times of so many operations.
+    pub(crate) fn expect(&mut self, operations: u64) {
+        self.singles.reserve(operations as usize);
+    }
+
     /// Adds the time that one operation took alone.
     pub(crate) fn single(&mut self, took: Duration) {
         self.took += took;
         self.singles.push(took);
+    }
+
+    /// Starts a clock for many operations.
+    pub(crate) fn start(&self) -> Stopwatch {
+        let cpu = self.cpu_clock.map(|clock| clock());
+        Stopwatch(Instant::now(), cpu)
+    }
+
+    /// Adds what passed since `start`, in which so many operations were done.
+    pub(crate) fn stop(&mut self, start: Stopwatch, operations: u64) {
+        self.took += start.0.elapsed();
+        if let (Some(clock), Some(before)) = (self.cpu_clock, start.1) {
+            self.cpu += clock().saturating_sub(before);
+        }
+        self.done += operations;
+    }
+
+    /// Nanoseconds of CPU time for an operation, where they were measured.
+    fn cpu(&self) -> Option<f64> {
+        (self.cpu > Duration::ZERO).then(|| nanoseconds(&self.cpu) / self.done as f64)
     }
 
     /// Nanoseconds for an operation: the median if they were timed alone, else the mean; and the 99th
@@ -84,7 +128,8 @@ impl Round {
     fn figures(&mut self) -> (f64, Option<f64>) {
         self.singles.sort_unstable();
         let at = |percent: usize| self.singles.get(self.singles.len() * percent / 100).map(nanoseconds);
-        (at(50).unwrap_or(nanoseconds(&self.took) / self.iterations as f64), at(99))
+        let operations = if self.done > 0 { self.done } else { self.iterations };
+        (at(50).unwrap_or(nanoseconds(&self.took) / operations as f64), at(99))
     }
 }
 
@@ -94,7 +139,7 @@ impl<'a> Case<'a> {
         name: impl Into<String>,
         body: impl FnMut(&mut Round) -> Result<(), Failure> + 'a,
     ) -> Self {
-        Self { name: name.into(), bytes: 0, body: Box::new(body) }
+        Self { name: name.into(), bytes: 0, is_base: false, bars: Vec::new(), body: Box::new(body) }
     }
 
     /// The same, an operation of which handles this many bytes.
@@ -102,17 +147,33 @@ impl<'a> Case<'a> {
         Self { bytes, ..self }
     }
 
-    fn run(&mut self, iterations: u64) -> Result<Round, Failure> {
-        let mut round = Round { iterations: iterations.max(1), ..Round::default() };
+    /// The same under another name.
+    pub(crate) fn named(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The same, to which the others are compared.
+    pub(crate) fn base(self) -> Self {
+        Self { is_base: true, ..self }
+    }
+
+    /// The same, held to these bars. One that speaks of a case that does not run is left out.
+    pub(crate) fn bars(self, bars: impl Into<Vec<Bar>>) -> Self {
+        Self { bars: bars.into(), ..self }
+    }
+
+    fn run(&mut self, iterations: u64, cpu_clock: Option<fn() -> Duration>) -> Result<Round, Failure> {
+        let mut round = Round { iterations: iterations.max(1), cpu_clock, ..Round::default() };
         (self.body)(&mut round).map_err(|failure| format!("{}: {failure}", self.name))?;
         Ok(round)
     }
 
     /// Warms up, and finds how many operations fill `time`.
     fn calibrate(&mut self, time: Duration) -> Result<u64, Failure> {
+        self.run(1, None)?; // for what is made once
         let mut iterations = 1;
         loop {
-            let took = self.run(iterations)?.took.max(Duration::from_nanos(1));
+            let took = self.run(iterations, None)?.took.max(Duration::from_nanos(1));
             let fitting = iterations as f64 * time.as_secs_f64() / took.as_secs_f64();
             if took * 4 >= time {
                 return Ok((fitting as u64).max(1));
@@ -129,105 +190,97 @@ impl Bench {
         let json = args.windows(2).any(|pair| pair == ["--format", "json"])
             || args.iter().any(|arg| arg == "--format=json");
         let only = args.iter().skip_while(|arg| *arg != "--only").nth(1).cloned();
-        Self { json, quick: args.iter().any(|arg| arg == "--quick"), only, groups: Vec::new() }
+        let quick = args.iter().any(|arg| arg == "--quick");
+        let rounds = if quick { (3, Duration::from_millis(5)) } else { (11, Duration::from_millis(60)) };
+        Self { json, quick, only, rounds, cpu_clock: None, groups: Vec::new(), met: 0, missed: Vec::new() }
     }
 
-    /// Measures cases against the first of them, which is the floor or the rival.
+    /// The same with so many rounds of so long for each case, unless it is to be quick.
+    pub(crate) fn with_rounds(self, rounds: usize, time: Duration) -> Self {
+        if self.quick { self } else { Self { rounds: (rounds, time), ..self } }
+    }
+
+    /// The same, which also measures CPU time, on a clock that shows what this process has used.
+    pub(crate) fn with_cpu_clock(self, clock: fn() -> Duration) -> Self {
+        Self { cpu_clock: Some(clock), ..self }
+    }
+
+    /// Whether it is to be quick.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
+    }
+
+    /// Measures cases against the first of them, which is the floor or the rival, and against the other bases.
     pub(crate) fn compare(&mut self, title: &str, mut cases: Vec<Case<'_>>) -> Result<(), Failure> {
         cases.retain(|case| self.only.as_ref().is_none_or(|word| case.name.contains(word)));
-        if cases.is_empty() {
-            return Ok(());
-        }
-        let (rounds, time) =
-            if self.quick { (3, Duration::from_millis(5)) } else { (11, Duration::from_millis(60)) };
+        let Some(first) = cases.first_mut() else { return Ok(()) };
+        first.is_base = true;
+        let (rounds, time) = self.rounds;
         let mut counts = Vec::new();
         for case in &mut cases {
             counts.push(case.calibrate(time)?);
         }
-        let mut figures = vec![Vec::new(); cases.len()];
-        let mut tails = figures.clone();
+        let mut turns: Vec<Turns> = cases.iter().map(|_| Turns::default()).collect();
         for _ in 0..rounds {
             for (at, case) in cases.iter_mut().enumerate() {
-                let (typical, tail) = case.run(counts[at])?.figures();
-                figures[at].push(typical);
-                tails[at].extend(tail);
+                turns[at].add(case.run(counts[at], self.cpu_clock)?);
             }
         }
-        // A ratio is taken within a round, where both sides saw the same weather.
-        let ratios = figures.iter().map(|all| {
-            let mut ratios: Vec<f64> = all.iter().zip(&figures[0]).map(|(one, floor)| one / floor).collect();
-            median(&mut ratios)
-        });
-        let ratios: Vec<f64> = ratios.collect();
-        let rows = cases.iter().zip(figures.iter_mut().zip(&mut tails)).zip(ratios);
-        let rows = rows.map(|((case, (all, tails)), ratio)| {
-            let typical = median(all);
-            // The sorted rounds' middle half.
-            let spread = (all[all.len() * 3 / 4] - all[all.len() / 4]) / typical;
-            json!({
-                "case": case.name, "ns": typical, "p99_ns": (!tails.is_empty()).then(|| median(tails)),
-                "spread": spread, "ratio": ratio,
-                "mb_per_second": (case.bytes > 0).then(|| case.bytes as f64 * 1e3 / typical),
-            })
-        });
-        let rows: Vec<Value> = rows.collect();
-        self.show(title, &rows);
+        let rows: Vec<Value> = (0..cases.len()).map(|at| bars::row(&cases, &turns, at)).collect();
+        if !self.json {
+            bars::show(title, &rows);
+        }
+        for bar in rows.iter().flat_map(|row| row["bars"].as_array().into_iter().flatten()) {
+            self.judge(title, bar);
+        }
         self.groups.push(json!({ "title": title, "rows": rows }));
         Ok(())
     }
 
-    /// Notes a figure that is not a time.
-    pub(crate) fn note(&mut self, what: &str, figure: f64) {
-        if !self.json {
-            println!("{what:<58} {figure:>10.2}");
+    fn judge(&mut self, title: &str, bar: &Value) {
+        if bar["met"] == true {
+            self.met += 1;
+        } else {
+            self.missed.push(format!("{title}: {}", bar["says"].as_str().unwrap_or_default()));
         }
-        self.groups.push(json!({ "title": what, "figure": figure }));
+    }
+
+    /// Notes a figure that is not a time, and whether it is at most what it is held to.
+    pub(crate) fn note(&mut self, what: &str, figure: f64, at_most: Option<f64>) {
+        let met = at_most.map(|most| figure <= most);
+        let says = match (at_most, met) {
+            (Some(most), Some(true)) => format!("at most {most}: met"),
+            (Some(most), _) => format!("at most {most}: missed"),
+            _ => String::new(),
+        };
+        if !self.json {
+            println!("{what:<74} {figure:>10.2}  {says}");
+        }
+        if met.is_some() {
+            self.judge(what, &json!({ "met": met, "says": format!("{figure:.2}, {says}") }));
+        }
+        self.groups.push(json!({ "title": what, "figure": figure, "at_most": at_most, "met": met }));
     }
 
     /// Ends the bench.
     pub(crate) fn finish(self) -> Result<(), Failure> {
+        let bars = self.met + self.missed.len();
         if self.json {
             println!(
                 "{}",
-                json!({ "bench": env!("CARGO_CRATE_NAME"), "quick": self.quick, "groups": self.groups })
+                json!({
+                    "bench": env!("CARGO_CRATE_NAME"), "quick": self.quick, "groups": self.groups,
+                    "bars": bars, "missed": self.missed,
+                })
             );
+        } else if bars > 0 {
+            println!("\n{} of {bars} bars met", self.met);
+            self.missed.iter().for_each(|line| println!("  missed: {line}"));
         }
         Ok(())
-    }
-
-    fn show(&self, title: &str, rows: &[Value]) {
-        if self.json {
-            return;
-        }
-        println!("\n{title}");
-        println!("{:<46} {:>12} {:>12} {:>7} {:>14} {:>8}", "", "ns", "p99 ns", "spread", "rate", "ratio");
-        for row in rows {
-            let number = |name: &str| row[name].as_f64();
-            let ns = number("ns").unwrap_or_default();
-            let rate = match number("mb_per_second") {
-                Some(rate) => format!("{rate:.1} MB/s"),
-                None => format!("{:.0} /s", 1e9 / ns),
-            };
-            let ratio = number("ratio").unwrap_or_default();
-            println!(
-                "{:<46} {:>12} {:>12} {:>6.0}% {:>14} {:>8}",
-                row["case"].as_str().unwrap_or_default(),
-                format!("{ns:.1}"),
-                number("p99_ns").map(|tail| format!("{tail:.0}")).unwrap_or_default(),
-                number("spread").unwrap_or_default() * 100.0,
-                rate,
-                if ratio < 0.1 { format!("{ratio:.4}") } else { format!("{ratio:.2}") },
-            );
-        }
     }
 }
 
 fn nanoseconds(time: &Duration) -> f64 {
     time.as_nanos() as f64
-}
-
-/// Sorts, and returns the one in the middle; of nothing, not a number.
-fn median(all: &mut [f64]) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
 }
