@@ -286,7 +286,7 @@ impl World {
                 here.session.handle(self.now, &mut here.input);
             }
             Some(Arrival::End) => {
-                drop(self.ends[end].session.close(Closed::by_us(CloseReason::Disconnected)))
+                self.ends[end].session.close(Closed::by_us(CloseReason::Disconnected));
             }
             _ => {}
         }
