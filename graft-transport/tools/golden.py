@@ -232,9 +232,9 @@ def after(*frames):
 # name: (reason, frames, limits of the receiver that are not the default ones)
 TO_SERVER = {
     "first_frame_empty": (N, [EMPTY]),
-    "first_frame_http": (N, [raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "a browser")]),
+    "first_frame_tls": (N, [raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "a TLS client")]),
     "first_frame_4_gib": (N, [raw(b"\xff\xff\xff\xff", "length 4294967295")]),
-    "first_frame_65": (N, [raw(le(65, 4), "length 65")]),
+    "first_frame_256": (N, [raw(le(256, 4), "length 256")]),
     "first_frame_request": (N, [request(body=None)]),
     "first_frame_goodbye": (N, [frame("goodbye", u8(0, "reason"))]),
     "hello_wrong_magic": (N, [frame("hello", (b"grpc", "magic"), *hello()[3:])]),

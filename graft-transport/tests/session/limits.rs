@@ -223,6 +223,18 @@ fn a_frame_that_is_too_long_is_refused_before_it_comes() {
 }
 
 #[test]
+fn the_first_frame_is_short_or_refused_before_it_comes() {
+    for (length, is_refused) in [(64_u32, false), (65, true)] {
+        let mut end = crate::pair::End::new(graft_transport::session::Role::Server, Limits::default());
+        end.hear(seconds(0), &length.to_le_bytes());
+        assert_eq!(end.closed(), is_refused.then_some(Closed::by_us(CloseReason::NotGraft)));
+    }
+    let mut end = crate::pair::End::new(graft_transport::session::Role::Server, Limits::default());
+    end.hear(seconds(0), b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(end.closed(), Some(Closed::by_us(CloseReason::NotGraft)));
+}
+
+#[test]
 fn what_is_missing_is_the_rest_of_the_frame_and_never_nothing() {
     let missing = |bytes: &[u8]| Session::<u32, u32>::missing(&bytes.into());
     assert_eq!((missing(b""), missing(b"\x05\0\0"), missing(b"\x05\0\0\0")), (4, 1, 5));
