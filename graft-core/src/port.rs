@@ -64,15 +64,16 @@ impl Outgoing {
     /// [`Malformed`] if serde refuses the value; what was there before stays.
     pub fn encode<T: Serialize>(&mut self, value: &T) -> Result<(), Malformed> {
         let (bytes, large) = (self.bytes.len(), self.large.len());
-        let scope = Scope::enter(&ENCODING, Encoding { before: self.ports.len(), ..Encoding::default() });
+        let before = self.ports.len();
+        let scope = Scope::enter(&ENCODING, |work| (work.is_on, work.before) = (true, before));
         let written = postcard::serialize_with_flavor(value, Pieces(self));
-        let encoding = scope.leave();
+        let ports = scope.last(|work| std::mem::take(&mut work.ports));
         if written.is_err() {
             self.bytes.truncate(bytes);
             self.large.truncate(large);
             return Err(Malformed);
         }
-        self.ports.extend(encoding.map(|encoding| encoding.ports).unwrap_or_default());
+        self.ports.extend(ports);
         Ok(())
     }
 
@@ -182,10 +183,15 @@ impl Incoming {
     /// [`Malformed`] at whichever step fails.
     pub fn decode<T: DeserializeOwned>(self, check: ShapeCheck) -> Result<T, Malformed> {
         check(&self.bytes)?;
-        let ports = self.ports.into_iter().map(Some).collect();
-        let scope = Scope::enter(&DECODING, Decoding { whole: self.bytes.clone(), ports });
+        // Only what has something to take up, or could take what is around it, needs a scope.
+        let is_plain = self.ports.is_empty() && self.bytes.len() < SHARED;
+        let scope = (!is_plain || DECODING.with_borrow(|work| work.is_on)).then(|| {
+            let ports = self.ports.into_iter().map(Some).collect();
+            let whole = self.bytes.clone();
+            Scope::enter(&DECODING, |work| *work = Decoding { is_on: true, whole, ports })
+        });
         let decoded = postcard::take_from_bytes(&self.bytes);
-        drop(scope.leave());
+        drop(scope);
         let (value, rest) = decoded.map_err(|_| Malformed)?;
         if rest.is_empty() { Ok(value) } else { Err(Malformed) }
     }
@@ -205,31 +211,25 @@ impl fmt::Debug for Incoming {
 /// # Errors
 /// The port.
 pub fn export(port: Export) -> Result<u32, Export> {
-    ENCODING.with_borrow_mut(|encoding| match encoding {
-        Some(encoding) => {
-            let position = encoding.before + encoding.ports.len();
-            let Ok(position) = u32::try_from(position) else { return Err(port) };
-            encoding.ports.push(port);
+    ENCODING.with_borrow_mut(|work| match u32::try_from(work.before + work.ports.len()) {
+        Ok(position) if work.is_on => {
+            work.ports.push(port);
             Ok(position)
         }
-        None => Err(port),
+        _ => Err(port),
     })
 }
 
 /// Takes the port at `position` out of the value that is being decoded by [`Incoming::decode`]. For
 /// `Deserialize` of a type that is a port. Each port is there once.
 pub fn import(position: u32) -> Option<Import> {
-    DECODING.with_borrow_mut(|decoding| decoding.as_mut()?.ports.get_mut(position as usize)?.take())
+    DECODING.with_borrow_mut(|work| work.ports.get_mut(position as usize)?.take())
 }
 
 /// Says that the byte string which is encoded next is this one, so that it can be shared and not copied.
 pub fn share(bytes: &Bytes) {
     if bytes.len() >= SHARED {
-        ENCODING.with_borrow_mut(|encoding| {
-            if let Some(encoding) = encoding {
-                encoding.shared = Some(bytes.clone());
-            }
-        });
+        ENCODING.with_borrow_mut(|work| work.shared = work.is_on.then(|| bytes.clone()));
     }
 }
 
@@ -237,8 +237,8 @@ pub fn share(bytes: &Bytes) {
 /// else a copy.
 pub fn shared(part: &[u8]) -> Bytes {
     let shared = || {
-        DECODING.with_borrow(|decoding| {
-            let whole = &decoding.as_ref()?.whole;
+        DECODING.with_borrow(|work| {
+            let whole = &work.whole;
             let from = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
             (from + part.len() <= whole.len()).then(|| whole.slice(from..from + part.len()))
         })
@@ -249,45 +249,74 @@ pub fn shared(part: &[u8]) -> Bytes {
 
 #[derive(Default)]
 struct Encoding {
+    is_on: bool,
     /// Ports of the same [`Outgoing`] before this value.
     before: usize,
     ports: Vec<Export>,
     shared: Option<Bytes>,
 }
 
+#[derive(Default)]
 struct Decoding {
+    is_on: bool,
     whole: Bytes,
     ports: Vec<Option<Import>>,
 }
 
+trait Work: Default + 'static {
+    fn is_on(&self) -> bool;
+}
+
+impl Work for Encoding {
+    fn is_on(&self) -> bool {
+        self.is_on
+    }
+}
+
+impl Work for Decoding {
+    fn is_on(&self) -> bool {
+        self.is_on
+    }
+}
+
 thread_local! {
-    static ENCODING: RefCell<Option<Encoding>> = const { RefCell::new(None) };
-    static DECODING: RefCell<Option<Decoding>> = const { RefCell::new(None) };
+    static ENCODING: RefCell<Encoding> = const {
+        RefCell::new(Encoding { is_on: false, before: 0, ports: Vec::new(), shared: None })
+    };
+    static DECODING: RefCell<Decoding> = const {
+        RefCell::new(Decoding { is_on: false, whole: Bytes::new(), ports: Vec::new() })
+    };
 }
 
-/// What is encoded or decoded on this thread; the one around it comes back at the end, also of a panic.
-struct Scope<T: 'static> {
-    place: &'static std::thread::LocalKey<RefCell<Option<T>>>,
-    outer: Option<T>,
+type Place<T> = &'static std::thread::LocalKey<RefCell<T>>;
+
+/// What is encoded or decoded on this thread; what was around it comes back at the end, also of a panic.
+struct Scope<T: Work> {
+    place: Place<T>,
+    outer: Option<Box<T>>,
 }
 
-impl<T> Scope<T> {
-    fn enter(place: &'static std::thread::LocalKey<RefCell<Option<T>>>, inner: T) -> Self {
-        Self { place, outer: place.replace(Some(inner)) }
+impl<T: Work> Scope<T> {
+    fn enter(place: Place<T>, begin: impl FnOnce(&mut T)) -> Self {
+        let outer = place.with_borrow_mut(|work| {
+            let outer = work.is_on().then(|| Box::new(std::mem::take(work)));
+            begin(work);
+            outer
+        });
+        Self { place, outer }
     }
 
-    fn leave(mut self) -> Option<T> {
-        let outer = self.outer.take();
-        self.place.replace(outer)
+    /// Does something with the work that is done.
+    fn last<R>(self, end: impl FnOnce(&mut T) -> R) -> R {
+        self.place.with_borrow_mut(end)
     }
 }
 
-impl<T> Drop for Scope<T> {
+impl<T: Work> Drop for Scope<T> {
     fn drop(&mut self) {
-        // After `leave` there is nothing left here, and what it put back stays.
-        if std::thread::panicking() {
-            self.place.replace(self.outer.take());
-        }
+        let outer = self.outer.take().map(|outer| *outer).unwrap_or_default();
+        // What is dropped may be user code's, so it is out of the place by then.
+        drop(self.place.replace(outer));
     }
 }
 
@@ -317,7 +346,7 @@ impl postcard::ser_flavors::Flavor for Pieces<'_> {
 
 /// What was said to be shared, if it is these very bytes.
 fn take_shared(bytes: &[u8]) -> Option<Bytes> {
-    let shared = ENCODING.with_borrow_mut(|encoding| encoding.as_mut()?.shared.take())?;
+    let shared = ENCODING.with_borrow_mut(|work| work.shared.take())?;
     (shared.as_ptr() == bytes.as_ptr() && shared.len() == bytes.len()).then_some(shared)
 }
 
