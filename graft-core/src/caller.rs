@@ -1,6 +1,7 @@
 //! The caller's end: interceptors around a channel.
 
 mod beside;
+mod callback;
 mod ports;
 
 pub use ports::LabeledItems;

@@ -10,10 +10,11 @@ use futures::stream::Stream;
 use futures::task::AtomicWaker;
 
 use super::Caller;
+use super::callback::Callback;
 use crate::{
-    Body, Call, CallError, CallState, Clearance, Decision, Done, Fault, FaultCode, Interceptor, InterfaceId,
-    Invoke, Items, Label, Labeled, Leaf, Leaves, Metadata, Method, Outcome, OutputTrust, Path, Payload, Port,
-    Ports, Reply, Request, Segment, ShapeCheck, Slot, ToolMetadata, Visit, Watch,
+    Call, CallError, CallState, Clearance, Decision, Done, Fault, FaultCode, Interceptor, Invoke, Items,
+    Label, Labeled, Leaf, Leaves, Metadata, Method, Outcome, Path, Payload, Port, Ports, Reply, Segment,
+    ShapeCheck, Slot, ToolMetadata, Visit, Watch,
 };
 
 impl Caller {
@@ -108,15 +109,15 @@ impl Caller {
 }
 
 /// A call with ports, from `before` to `after`, and beyond it while its ports live.
-struct Ongoing {
+pub(super) struct Ongoing {
     interceptors: Arc<[Arc<dyn Interceptor>]>,
-    clearance: Clearance,
-    method: &'static Method,
+    pub(super) clearance: Clearance,
+    pub(super) method: &'static Method,
     meta: Metadata,
     /// That of the arguments, as the host knows it.
     label: Label,
     /// That of whatever comes back, before anybody looks at it.
-    declared: Label,
+    pub(super) declared: Label,
     progress: Mutex<Progress>,
     /// Whoever waits for the reply, or for an item of it.
     waiting: AtomicWaker,
@@ -143,6 +144,11 @@ impl Ongoing {
             progress: Mutex::default(),
             waiting: AtomicWaker::new(),
         }
+    }
+
+    /// What guards made of the call so far.
+    pub(super) fn state(&self) -> CallState {
+        self.progress().state.clone()
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -188,7 +194,12 @@ impl Ongoing {
     }
 
     /// Shows the interceptors something that came back before the end.
-    fn came(&self, tool: &ToolMetadata, state: &CallState, mut reply: Reply<'_>) -> Result<Label, Fault> {
+    pub(super) fn came(
+        &self,
+        tool: &ToolMetadata,
+        state: &CallState,
+        mut reply: Reply<'_>,
+    ) -> Result<Label, Fault> {
         let done = Done { tool, meta: &self.meta, state };
         let mut result = Ok(());
         for interceptor in self.interceptors.iter().rev() {
@@ -232,7 +243,7 @@ impl Watch for Ongoing {
     }
 
     fn object(self: Arc<Self>, object: Arc<dyn Invoke>) -> Arc<dyn Invoke> {
-        Arc::new(Callback { object, clearance: self.clearance, watch: Arc::new(Inward::of(self)) })
+        Arc::new(Callback::new(self, object))
     }
 
     /// Nobody calls what the caller itself called.
@@ -241,84 +252,10 @@ impl Watch for Ongoing {
     }
 }
 
-/// What comes in through an object that was among the arguments: it is seen as output of the call.
-struct Inward {
-    ongoing: Arc<Ongoing>,
-    /// The method with the labels of what strangers send: nothing declares the trust of what comes in this way.
-    tool: ToolMetadata,
-}
-
-impl Inward {
-    fn of(ongoing: Arc<Ongoing>) -> Self {
-        let tool = ToolMetadata {
-            trust: OutputTrust::Untrusted,
-            sensitivity: ongoing.declared.sensitivity(),
-            fields: Default::default(),
-            vouches: Default::default(),
-            records: Vec::new(),
-            resources: Vec::new(),
-            ..ongoing.method.tool.clone()
-        };
-        Self { ongoing, tool }
-    }
-
-    fn came(&self, value: &(dyn Leaves + Sync), label: &Label) -> Result<(), Fault> {
-        let mut state = self.ongoing.progress().state.clone();
-        state.raise(label);
-        state.resource = None;
-        let reply = Reply::new(Outcome::Value(value), self.tool.output_label().join(label));
-        self.ongoing.came(&self.tool, &state, reply).map(drop)
-    }
-}
-
-impl Watch for Inward {
-    fn item(&self, name: &'static str, item: &(dyn Leaves + Sync)) -> Result<(), Fault> {
-        self.came(&Member { name, value: item }, &Label::bottom())
-    }
-
-    fn object(self: Arc<Self>, object: Arc<dyn Invoke>) -> Arc<dyn Invoke> {
-        object
-    }
-
-    fn arguments(&self, args: &(dyn Leaves + Sync), label: &Label) -> Result<(), Fault> {
-        self.came(args, label)
-    }
-}
-
-/// An object among the arguments, as the other side calls it.
-struct Callback {
-    object: Arc<dyn Invoke>,
-    clearance: Clearance,
-    watch: Arc<dyn Watch>,
-}
-
-impl Invoke for Callback {
-    fn interface(&self) -> InterfaceId {
-        self.object.interface()
-    }
-
-    fn hosts(&self, interface: InterfaceId) -> bool {
-        self.object.hosts(interface)
-    }
-
-    fn invoke<'a>(&'a self, request: Request<'a>, body: Body<'a>) -> BoxFuture<'a, Result<Label, Fault>> {
-        let trace = request.meta.trace.trace;
-        let call = self.object.invoke(Request { watch: Some(&self.watch), ..request }, body);
-        Box::pin(async move {
-            let label = call.await?;
-            // What it returns goes out where the call went.
-            match self.clearance.admits(&label) {
-                true => Ok(label),
-                false => Err(Fault::new(FaultCode::ClearanceExceeded, trace)),
-            }
-        })
-    }
-}
-
 /// One item, under the name of its parameter.
-struct Member<'a> {
-    name: &'static str,
-    value: &'a (dyn Leaves + Sync),
+pub(super) struct Member<'a> {
+    pub(super) name: &'static str,
+    pub(super) value: &'a (dyn Leaves + Sync),
 }
 
 impl Leaves for Member<'_> {
@@ -391,7 +328,7 @@ impl<T: 'static> LabeledItems<T> {
 impl<T: Payload> LabeledItems<T> {
     fn came(&self, item: T) -> Result<Labeled<T>, Fault> {
         let ongoing = &self.live.0;
-        let state = ongoing.progress().state.clone();
+        let state = ongoing.state();
         let reply = Reply::new(Outcome::Value(&item), self.label.clone());
         let label = ongoing.came(&ongoing.method.tool, &state, reply)?;
         Ok(Labeled::new(item, label))

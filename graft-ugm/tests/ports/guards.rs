@@ -265,6 +265,50 @@ fn a_deadline_bounds_the_call_and_not_its_stream() {
     assert!(now(account.name()).is_ok(), "each call has its own deadline");
 }
 
+/// Breaks at once, or later.
+mod fragile {
+    use graft_ugm::interface;
+
+    pub struct Fragile;
+
+    #[interface(crate = "graft_ugm")]
+    impl Fragile {
+        pub fn now(&self) {
+            panic!("user code");
+        }
+
+        pub async fn later(&self) {
+            std::future::ready(()).await;
+            panic!("user code");
+        }
+
+        pub async fn never(&self) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[test]
+fn an_object_of_this_process_contains_panics_and_heeds_deadlines() {
+    let clock = Arc::new(ManualClock::default());
+    let caller = callers(Arc::new(Desk::default()).dispatcher())[0].clone();
+    let handle = Handle::new(Arc::new(fragile::Fragile));
+    let code = |error: CallError<_>| error.fault().map(Fault::code);
+    for object in [handle.client(), handle.over(&caller)] {
+        assert_eq!(now(object.now()).map_err(code).err(), Some(Some(FaultCode::Internal)));
+        assert_eq!(now(object.later()).map_err(code).err(), Some(Some(FaultCode::Internal)));
+    }
+    let channel = graft_core::Hosted::new(Arc::new(Desk::default()).dispatcher());
+    let caller = Caller::new(Arc::new(channel), clock.clone(), RunId([7; 16]));
+    let object = handle.over(&caller.with_timeout(Duration::from_secs(1)));
+    let mut call = Box::pin(object.never());
+    let mut poll = || call.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    assert!(poll().is_pending());
+    clock.advance(Duration::from_secs(1));
+    let std::task::Poll::Ready(Err(error)) = poll() else { panic!("it is late") };
+    assert_eq!(code(error), Some(FaultCode::DeadlineExceeded));
+}
+
 /// Gives each request to a function.
 struct Requests<F>(F);
 

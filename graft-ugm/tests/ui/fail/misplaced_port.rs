@@ -1,3 +1,5 @@
+#![allow(unused_variables)]
+
 use graft_ugm::{CallContext, Handle, Items, interface};
 
 struct Desk;

@@ -1,3 +1,5 @@
+#![allow(unused_variables)]
+
 use graft_ugm::{Describe, Handle, Items, interface};
 use serde::{Deserialize, Serialize};
 
