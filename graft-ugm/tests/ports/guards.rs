@@ -144,6 +144,49 @@ fn items_of_results_come_labelled_and_the_call_ends_with_them() {
     }
 }
 
+#[test]
+fn calls_of_an_object_that_came_back_pass_the_same_guards_in_the_same_numbering() {
+    let spy = Arc::new(Spy::default());
+    for caller in callers(Arc::new(Desk::default()).dispatcher()) {
+        let caller = caller.with_interceptors([spy.clone() as Arc<dyn Interceptor>]);
+        let account = now(DeskClient::new(caller.clone()).account("ann")).expect("returns");
+        let child = now(account.child("x".to_owned())).expect("returns");
+        now(child.name()).expect("returns");
+        let seen = spy.seen();
+        assert_eq!(seen[2..4], ["before $['name'] Str(\"x\")", "after Trusted $ Empty"]);
+        assert_eq!(seen[4..], ["before", "after Trusted $ Str(\"ann/x\")"]);
+        assert_eq!(caller.next_call().0, 3);
+    }
+}
+
+/// Cannot write down how a call ended.
+struct NoLog;
+
+impl Interceptor for NoLog {
+    fn before(&self, _: &mut Call<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn after(&self, done: &Done<'_>, _: &mut Reply<'_>) -> Result<(), Fault> {
+        Err(Fault::new(FaultCode::RecordUnavailable, done.meta.trace.trace))
+    }
+}
+
+#[test]
+fn a_guard_that_does_not_look_at_items_sees_each_as_a_call_and_fails_closed() {
+    for caller in callers(Arc::new(Desk::default()).dispatcher()) {
+        let desk = DeskClient::new(caller.with_interceptors([Arc::new(NoLog) as Arc<dyn Interceptor>]));
+        assert_eq!(all(now(desk.count(2)).expect("returns")), Err(FaultCode::RecordUnavailable));
+        let mut none = now(desk.count(0)).expect("returns");
+        let fault = now(none.next()).expect("the end is a fault").expect_err("a fault");
+        assert_eq!(fault.code(), FaultCode::RecordUnavailable);
+        assert!(now(none.next()).is_none());
+        let listener = Arc::new(Listener(Default::default()));
+        assert!(now(desk.each(1, Handle::new(listener.clone()))).is_err());
+        assert!(listener.0.lock().expect("no panic").is_empty(), "what is not recorded does not come in");
+    }
+}
+
 /// A channel that carries no secret.
 struct Narrow(Arc<dyn Channel>);
 

@@ -48,12 +48,16 @@ fn items_come_back_in_order() {
 
 #[test]
 fn items_go_out_beside_other_arguments() {
-    for (_, client) in desks() {
+    for (desk, client) in desks() {
         assert_eq!(bare(now(client.sum(7, Items::new(stream::iter(1..4)))).expect("returns")), 13);
-        let Err(CallError::Domain(error)) = now(client.sum(0, Items::new(stream::iter([2_000_000])))) else {
-            panic!("a typed error")
-        };
+        // Whoever takes no more drops the producer.
+        let alive = service::Alive::new(&desk.alive);
+        let numbers = Items::new(stream::iter(2_000_000..).inspect(move |_| {
+            let _ = &alive;
+        }));
+        let Err(CallError::Domain(error)) = now(client.sum(0, numbers)) else { panic!("a typed error") };
         assert_eq!(bare(error), "too much");
+        assert_eq!(desk.alive.load(Ordering::SeqCst), 0);
     }
 }
 
