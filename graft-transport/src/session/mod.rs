@@ -39,14 +39,16 @@ mod watch;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use graft_core::{FaultCode, HandleId, InterfaceId, Label, ReplyKind, TraceId};
 
 pub(crate) use numbers::NumberMap;
 pub use outbox::Transmit;
 pub use streams::{Room, Taken};
 
-use crate::wire::{Encoded, Frame, HELLO, Hello, LENGTH_SIZE, MAX_HELLO, Port, RequestFrame, RequestHead};
+use crate::wire::{
+    Encoded, Frame, HELLO, Hello, LENGTH_SIZE, MAX_HELLO, Port, REQUEST, RequestFrame, RequestHead,
+};
 use crate::{CloseReason, Closed, ClosedBy, Limits};
 use calls::Calls;
 use objects::Objects;
@@ -66,7 +68,6 @@ pub enum Role {
 
 /// What came in, or came of time.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "requests are the common case and not worth an allocation")]
 pub enum Event<C, A> {
     /// The peer said hello; calls can be made.
     Open,
@@ -104,7 +105,7 @@ pub struct IncomingRequest {
     /// The contract that the caller was built from.
     pub interface: InterfaceId,
     /// The rest. Its label is already joined with [`Label::default`]: a peer can raise it only.
-    pub frame: RequestFrame,
+    pub frame: Box<RequestFrame>,
 }
 
 /// How a call was answered.
@@ -183,13 +184,9 @@ impl<C, A> Session<C, A> {
     pub fn handle(&mut self, now: Duration, input: &mut BytesMut) {
         let before = input.len();
         while self.closed.is_none() {
-            match self.cut(input) {
-                Ok(Some(frame)) => {
-                    if let Err(reason) = self.react(now, frame) {
-                        self.close(Closed::by_us(reason));
-                    }
-                }
-                Ok(None) => break,
+            match self.cut(input).and_then(|frame| self.parse(now, frame)) {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(reason) => drop(self.close(Closed::by_us(reason))),
             }
         }
@@ -209,7 +206,7 @@ impl<C, A> Session<C, A> {
     }
 
     /// The next frame at the front of `input`, once it is whole.
-    fn cut(&self, input: &mut BytesMut) -> Result<Option<Frame>, CloseReason> {
+    fn cut(&self, input: &mut BytesMut) -> Result<Option<Bytes>, CloseReason> {
         let Some(length) = input.first_chunk::<LENGTH_SIZE>().map(|bytes| u32::from_le_bytes(*bytes)) else {
             return Ok(None);
         };
@@ -224,15 +221,31 @@ impl<C, A> Session<C, A> {
         }
         let mut frame = input.split_to(whole).freeze();
         frame.advance(LENGTH_SIZE);
-        if self.peer.is_some() && frame.first() == Some(&HELLO) {
-            return Err(CloseReason::UnexpectedFrame);
+        Ok(Some(frame))
+    }
+
+    /// Parses a frame and does what it asks for; whether there was one.
+    fn parse(&mut self, now: Duration, frame: Option<Bytes>) -> Result<bool, CloseReason> {
+        let Some(frame) = frame else { return Ok(false) };
+        let kind = frame.first().copied();
+        match (self.peer.is_some(), kind) {
+            // The common case, parsed where it stays.
+            (true, Some(REQUEST)) if self.may_be_called() => {
+                let request = RequestFrame::parse(frame, &self.limits)?;
+                self.requested(now, request)?;
+            }
+            (true, Some(HELLO)) => return Err(CloseReason::UnexpectedFrame),
+            (true, _) => {
+                let frame = Frame::parse(frame, &self.limits)?;
+                self.react(now, frame)?;
+            }
+            (false, _) => match Frame::parse(frame, &self.limits) {
+                Ok(frame @ Frame::Hello(_)) => self.react(now, frame)?,
+                Err(CloseReason::VersionMismatch) => return Err(CloseReason::VersionMismatch),
+                _ => return Err(CloseReason::NotGraft),
+            },
         }
-        match (Frame::parse(frame, &self.limits), self.peer) {
-            (Ok(frame @ Frame::Hello(_)), None) => Ok(Some(frame)),
-            (Err(CloseReason::VersionMismatch), None) => Err(CloseReason::VersionMismatch),
-            (_, None) => Err(CloseReason::NotGraft),
-            (frame, Some(_)) => frame.map(Some),
-        }
+        Ok(true)
     }
 
     fn react(&mut self, now: Duration, frame: Frame) -> Result<(), CloseReason> {
@@ -255,7 +268,7 @@ impl<C, A> Session<C, A> {
                 let interface = self.calls.bound(index)?;
                 self.events.push_back(Event::Bound(interface, is_hosted));
             }
-            Frame::Request(frame) => self.requested(now, frame)?,
+            Frame::Request(frame) => self.requested(now, Box::new(frame))?,
             Frame::Reply(reply) => {
                 let call = self.calls.answered(reply.number)?;
                 let is_over = self.imported(now, &reply.ports)?;
@@ -344,7 +357,7 @@ impl<C, A> Session<C, A> {
         self.role == Role::Client || self.objects.ever_held()
     }
 
-    fn requested(&mut self, now: Duration, mut frame: RequestFrame) -> Result<(), CloseReason> {
+    fn requested(&mut self, now: Duration, mut frame: Box<RequestFrame>) -> Result<(), CloseReason> {
         let (number, trace) = (frame.number, frame.meta.trace.trace);
         let interface = self.serving.interface(frame.interface)?;
         self.serving.numbered(number)?;
@@ -360,7 +373,7 @@ impl<C, A> Session<C, A> {
         }
         let deadline = frame.remaining.map(|left| now.saturating_add(left));
         self.serving.begin(number, trace, frame.body.len(), deadline);
-        frame.label = frame.label.join(&Label::default());
+        frame.label.raise(&Label::default());
         self.events.push_back(Event::Request(IncomingRequest { interface, frame }));
         Ok(())
     }

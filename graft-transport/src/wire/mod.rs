@@ -246,12 +246,14 @@ impl Frame {
     /// # Errors
     /// The reason for which the connection has to be closed.
     pub fn parse(frame: Bytes, limits: &Limits) -> Result<Self, CloseReason> {
+        if frame.first() == Some(&REQUEST) {
+            return RequestFrame::parse(frame, limits).map(|request| Self::Request(*request));
+        }
         let mut fields = Fields::new(frame);
         let frame = match fields.u8()? {
             HELLO => Self::Hello(Hello::parse(&mut fields)?),
             BIND => Self::Bind { index: fields.u16()?, interface: InterfaceId(fields.array()?) },
             BOUND => Self::Bound { index: fields.u16()?, is_hosted: fields.bool()? },
-            REQUEST => return RequestFrame::parse(fields, limits).map(Self::Request),
             REPLY => return ReplyFrame::parse(fields, limits).map(Self::Reply),
             FAULT => Self::Fault(FaultFrame {
                 number: fields.u64()?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use graft_core::{
     CallId, Credential, FaultCode, HandleId, Label, Metadata, MethodId, Request, RunId, SpanId, TraceContext,
     TraceId,
@@ -66,7 +67,10 @@ pub struct RequestHead<'a> {
 }
 
 impl RequestFrame {
-    pub(super) fn parse(mut fields: Fields, limits: &Limits) -> Result<Self, CloseReason> {
+    /// Parses a whole request frame without its length field.
+    pub(crate) fn parse(frame: Bytes, limits: &Limits) -> Result<Box<Self>, CloseReason> {
+        let mut fields = Fields::new(frame);
+        fields.u8()?;
         let number = fields.u64()?;
         let flags = fields.u16()?;
         if flags & !FLAGS != 0 {
@@ -97,7 +101,18 @@ impl RequestFrame {
         let ports = fields.ports(has(HAS_PORTS))?;
         let is_idempotent = has(IS_IDEMPOTENT);
         let body = Encoded(fields.rest());
-        Ok(Self { number, interface, method, handle, is_idempotent, meta, remaining, label, ports, body })
+        Ok(Box::new(Self {
+            number,
+            interface,
+            method,
+            handle,
+            is_idempotent,
+            meta,
+            remaining,
+            label,
+            ports,
+            body,
+        }))
     }
 
     pub(super) fn print(&self, out: &mut Vec<u8>) -> Result<(), FaultCode> {
