@@ -409,7 +409,7 @@ impl<C, A> Session<C, A> {
 
     /// Moves what is to be written to the end of `transmit`; whether there is anything in it.
     pub fn poll_transmit(&mut self, transmit: &mut Transmit) -> bool {
-        self.watch.not_read |= !self.has_room();
+        self.watch.not_read |= !self.reads();
         transmit.fetch(&mut self.outbox)
     }
 
@@ -441,7 +441,7 @@ impl<C, A> Session<C, A> {
         while let Some(number) = self.serving.expired(now) {
             self.end_call(number, FaultCode::DeadlineExceeded);
         }
-        if !self.has_room() || self.watch.not_read {
+        if !self.reads() || self.watch.not_read {
             self.watch.reads_again(now);
         }
         let (gone, held) = self.objects.handle_timeout(now);
@@ -511,10 +511,18 @@ impl<C, A> Session<C, A> {
         self.say(&Frame::Healthy { is_ok });
     }
 
-    /// Whether less than [`Limits::max_buffered`] waits to be fetched. Before it does, whoever has something to
-    /// queue should wait, and a shell should not read on, for what it reads may add to it.
+    /// Whether less than [`Limits::max_buffered`] waits to be fetched. Before it does, whoever has a request, a
+    /// reply or an item to queue should wait.
     pub fn has_room(&self) -> bool {
         self.outbox.len() < self.limits.max_buffered()
+    }
+
+    /// Whether a shell should read on, for what it reads may make this side say more. That stops later than
+    /// what waits for room, the last frame included: two ends that both have much to say would else wait for
+    /// each other for good.
+    pub fn reads(&self) -> bool {
+        let most = self.limits.max_buffered().saturating_mul(2);
+        self.outbox.len() < most.saturating_add(self.limits.max_frame() as usize)
     }
 
     /// Whether anything waits to be fetched.
