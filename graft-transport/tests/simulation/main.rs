@@ -1,7 +1,7 @@
 //! Client and server sessions in a world of their own: virtual time, a network that is slow, breaks or goes
 //! silent, and applications that call, stream, host, cancel and close at random. One seed is one world.
 //!
-//! `GRAFT_SEED=n` runs that one; `GRAFT_SEEDS=n` that many instead of some thousand.
+//! `GRAFT_SEED=n` runs that one; `GRAFT_SEEDS=n` that many instead of two thousand.
 
 mod acts;
 mod check;
@@ -46,7 +46,7 @@ fn worlds_hold() {
         return;
     }
     let mut all = Seen::default();
-    let seeds = number("GRAFT_SEEDS").unwrap_or(3000);
+    let seeds = number("GRAFT_SEEDS").unwrap_or(2000);
     for seed in 0..seeds {
         all.add(&world(seed));
     }
@@ -57,19 +57,17 @@ fn worlds_hold() {
 /// A short exchange with calls, streams, objects and callbacks, broken after each byte of each end.
 #[test]
 fn a_connection_may_break_after_any_byte() {
-    let run = |trouble| {
-        let _failing = Failing(format!("{trouble:?}"));
-        World::new(Rng::new(SHORT), Setting::short(trouble)).run()
+    let run = |seed, trouble| {
+        let _failing = Failing(format!("{trouble:?} of {seed}"));
+        World::new(Rng::new(seed), Setting::short(trouble)).run()
     };
-    let whole = run(Trouble::None);
-    assert!(whole.values > 3 && whole.items > 10 && whole.released > 0, "{whole:?}");
+    let has_all = |seen: &Seen| seen.values > 3 && seen.items > 10 && seen.released > 0 && seen.stopped > 0;
+    let whole = (0..100).map(|seed| (seed, run(seed, Trouble::None))).find(|(_, seen)| has_all(seen));
+    let (seed, whole) = whole.expect("some have everything in them");
     for by in [0, 1] {
         for at in 0..=whole.bytes[by] {
-            let seen = run(Trouble::CutAtByte { by, at });
+            let seen = run(seed, Trouble::CutAtByte { by, at });
             assert!(seen.broken == 1, "it was not broken at {at}");
         }
     }
 }
-
-/// A seed whose short exchange has everything in it.
-const SHORT: u64 = 4;

@@ -43,7 +43,9 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) fn random(rng: &mut Rng) -> Self {
-        let is_tight = rng.chance(40);
+        // Both ends have more to say than there is room for.
+        let is_crowded = rng.chance(4);
+        let is_tight = is_crowded || rng.chance(40);
         let trouble = match rng.upto(9) {
             0..=4 => Trouble::None,
             5 | 6 => Trouble::CutAtByte { by: rng.upto(1) as usize, at: rng.upto(4000) },
@@ -52,15 +54,15 @@ impl Setting {
             _ => Trouble::SilentFrom(rng.time(Duration::from_secs(5))),
         };
         Self {
-            limits: [limits(rng, is_tight), limits(rng, is_tight)],
+            limits: [0, 1].map(|_| limits(rng, is_tight, is_crowded)),
             is_tight,
             delay: rng.time(Duration::from_millis(20)),
-            capacity: rng.between(2 << 10, 64 << 10) as usize,
+            capacity: if is_crowded { 2 << 10 } else { rng.between(2 << 10, 64 << 10) as usize },
             chunk: rng.one_of(&[1, 7, 100, 1000, 16_000]),
             trouble,
             bursts: rng.between(1, 2),
-            calls: rng.between(1, 6),
-            longest_body: rng.one_of(&[10, 300, 3000]),
+            calls: if is_crowded { 30 } else { rng.between(1, 6) },
+            longest_body: if is_crowded { 3000 } else { rng.one_of(&[10, 300, 3000]) },
             pauses: rng.upto(3),
         }
     }
@@ -88,7 +90,7 @@ impl Setting {
     }
 }
 
-fn limits(rng: &mut Rng, is_tight: bool) -> Limits {
+fn limits(rng: &mut Rng, is_tight: bool, is_crowded: bool) -> Limits {
     let seconds =
         |rng: &mut Rng, least: u64, most: u64| Duration::from_millis(rng.between(least * 1000, most * 1000));
     let limits = Limits::default()
@@ -97,8 +99,13 @@ fn limits(rng: &mut Rng, is_tight: bool) -> Limits {
         .with_lease(seconds(rng, 3, 20))
         .with_handshake_timeout(seconds(rng, 5, 10))
         .with_idle_timeout(seconds(rng, 10, 600))
-        .with_window(rng.between(1, 8000) as u32)
-        .with_stream_window(rng.between(1, 4000) as u32);
+        .with_window(window(rng, 8000))
+        .with_stream_window(window(rng, 4000));
+    if is_crowded {
+        // A renewal waits behind everything else.
+        let limits = limits.with_lease(Duration::from_secs(60));
+        return limits.with_max_frame(4000).with_max_buffered(rng.between(1000, 3000) as usize);
+    }
     if !is_tight {
         return limits;
     }
@@ -106,10 +113,19 @@ fn limits(rng: &mut Rng, is_tight: bool) -> Limits {
         .with_max_frame(rng.between(400, 4000) as u32)
         .with_max_in_flight(rng.between(1, 8) as u32)
         .with_max_arguments(rng.between(100, 10_000) as usize)
-        .with_max_buffered(rng.between(100, 10_000) as usize)
+        .with_max_buffered(rng.between(1000, 10_000) as usize)
         .with_max_streams(rng.between(1, 5) as u32)
         .with_max_handles(rng.between(1, 3) as u32)
         .with_max_request_rate(rng.between(10, 1000) as u32)
+}
+
+/// Often one that items just fill, or fill by half.
+fn window(rng: &mut Rng, most: u64) -> u32 {
+    if rng.chance(30) {
+        rng.one_of(&[1, 2, 64, 65, 127, 128, 129, 192, 256])
+    } else {
+        rng.between(1, most) as u32
+    }
 }
 
 /// A port that a value will have.
@@ -189,7 +205,7 @@ fn gives(rng: &mut Rng, longest: u64) -> Vec<Give> {
         let items = rng.upto(if is_large { 3 } else { 20 }) as u32;
         FlowPlan {
             items,
-            longest: if is_large { 40_000 } else { longest.min(400) },
+            longest: if is_large { 40_000 } else { rng.one_of(&[0, longest.min(400)]) },
             end: rng.chance(15).then_some(FaultCode::Internal),
             produce_every: pace(rng),
             take_every: pace(rng),
@@ -258,8 +274,6 @@ impl Call {
 /// A stream and how far it is. Its key is the producing end and its number.
 pub(crate) struct Flow {
     pub plan: FlowPlan,
-    /// The call that brought it.
-    pub call: usize,
     pub sent: u32,
     pub taken: u32,
     /// Cost of what was sent, and of what was taken.
@@ -281,10 +295,9 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    pub(crate) fn new(plan: FlowPlan, call: usize) -> Self {
+    pub(crate) fn new(plan: FlowPlan) -> Self {
         Self {
             plan,
-            call,
             sent: 0,
             taken: 0,
             cost: [0; 2],

@@ -73,7 +73,7 @@ impl End {
     }
 
     fn reads(&self, now: Duration) -> bool {
-        self.paused <= now && (self.closed.is_some() || self.session.has_room())
+        self.paused <= now && (self.closed.is_some() || self.session.reads())
     }
 }
 
@@ -331,7 +331,7 @@ impl World {
                 let limits = self.setting.limits[end];
                 is_fetched |= here.session.poll_transmit(&mut here.sent);
                 // Beyond the room: what was said last, and what is said without asking.
-                let most = limits.max_buffered() + limits.max_frame() as usize + (16 << 10);
+                let most = limits.max_buffered() * 2 + limits.max_frame() as usize + (16 << 10);
                 assert!(here.sent.len() <= most, "{} bytes are said at once", here.sent.len());
             }
             if here.sent.is_empty() {
