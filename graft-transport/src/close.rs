@@ -74,8 +74,8 @@ close_reasons! {
     UnknownStream = 15, "unknown-stream", "a frame names a stream that does not exist";
     /// More items than there was credit for, or more credit than there is window.
     CreditExceeded = 16, "credit-exceeded", "the peer went beyond its credit";
-    /// More cancels, stops or questions than [`Limits::max_cancel_rate`](crate::Limits::max_cancel_rate).
-    RateExceeded = 17, "rate-exceeded", "the peer sent too many cancels, stops or questions in a second";
+    /// More questions, late cancels or late stops than [`Limits::max_cancel_rate`](crate::Limits::max_cancel_rate).
+    RateExceeded = 17, "rate-exceeded", "the peer sent too many questions or late cancels in a second";
     /// Something waited for the peer, and it said nothing for twice the keepalive time.
     PeerSilent = 18, "peer-silent", "the peer said nothing for too long";
     /// The connection broke without a goodbye. Never travels.

@@ -92,8 +92,9 @@ limits! {
     lease: Duration = Duration::from_secs(60);
     /// The most requests a second on one connection, in bursts of as many; 2 million. One more gets `LimitExceeded`.
     max_request_rate: u32 = 2_000_000;
-    /// The most cancels, stops and questions after health a second on one connection, in bursts of as many;
-    /// 10,000. One more ends the connection, since these cost their sender nothing.
+    /// The most cancels and questions after health a second on one connection, in bursts of as many; 10,000. Beyond
+    /// it a cancelled call goes on and keeps its place among those in flight; a question, or a cancel or stop that
+    /// is late, ends the connection, since it costs its sender nothing.
     max_cancel_rate: u32 = 10_000;
     /// The most connections that a server holds; 10,000. The next one is told so and closed.
     max_connections: usize = 10_000;

@@ -26,6 +26,8 @@ pub(super) struct Pump {
     io: BoxedIo,
     pub(super) input: BytesMut,
     read: usize,
+    /// Whether the buffer grew for one long frame.
+    has_grown: bool,
     transmit: Transmit,
     is_stalled: bool,
     needs_flush: bool,
@@ -37,6 +39,7 @@ impl Pump {
             io,
             input: BytesMut::new(),
             read: *READ.start(),
+            has_grown: false,
             transmit: Transmit::default(),
             is_stalled: false,
             needs_flush: false,
@@ -92,8 +95,15 @@ impl Pump {
     pub(super) fn read(&mut self, link: &Link, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         // A frame longer than a read gets its whole room at once; its length was checked when its head came.
         let missing = if self.input.is_empty() { 0 } else { Session::<(), ()>::missing(&self.input) };
+        let is_long = missing > *READ.end();
+        if self.has_grown && !is_long {
+            // What comes next may be kept for long, and would keep all of the room of the long frame.
+            self.input = BytesMut::from(&self.input[..]);
+            self.has_grown = false;
+        }
         if self.input.capacity() - self.input.len() < missing.max(self.read / 2) {
             self.input.reserve(missing.max(self.read));
+            self.has_grown |= is_long;
         }
         let room = self.input.capacity() - self.input.len();
         let read = std::pin::pin!(self.io.read_buf(&mut self.input));

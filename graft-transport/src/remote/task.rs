@@ -98,7 +98,7 @@ where
                 let Some(pump) = pump.as_mut() else { return Err(Closed::by_us(CloseReason::Disconnected)) };
                 if link.lock().driver == Driver::Task {
                     pump.write(&link, cx)?;
-                    if !link.lock().session.has_room() {
+                    if !link.lock().session.reads() {
                         is_idle = true;
                     } else {
                         match pump.read(&link, cx) {

@@ -95,8 +95,9 @@ impl<C, A> Session<C, A> {
         if self.calls.len() >= most {
             return Err(FaultCode::LimitExceeded);
         }
-        // The streams and objects that go with it are noted already, so they do not count as activity here.
-        if self.calls.len() == 0 {
+        // What goes with it is noted already and does not count; anything else that was under way has been waited
+        // for, and a call more must not make that begin again.
+        if !self.was_active_without(ports) {
             self.watch.quiet_since(now);
         }
         let interface = self.bind(head.request.interface)?;
@@ -125,6 +126,13 @@ impl<C, A> Session<C, A> {
             });
         }
         Ok(number)
+    }
+
+    fn was_active_without(&self, ports: &[Port]) -> bool {
+        let streams = ports.iter().filter(|port| matches!(port, Port::Items(_))).count();
+        self.calls.len() + self.serving.len() > 0
+            || self.streams.len() > streams
+            || self.objects.len() > ports.len() - streams
     }
 
     /// Says that nobody waits for call `number` any more. Does nothing if it is answered.

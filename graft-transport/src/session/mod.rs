@@ -294,8 +294,9 @@ impl<C, A> Session<C, A> {
                 }
             }
             Frame::Cancel { number } => {
-                self.serving.cancel_arrived(now, number)?;
-                self.end_call(number, FaultCode::Cancelled);
+                if self.serving.cancel_arrived(now, number)? {
+                    self.end_call(number, FaultCode::Cancelled);
+                }
             }
             Frame::Item { stream, body } => {
                 if self.streams.arrived(stream, body.0)? {
@@ -314,9 +315,10 @@ impl<C, A> Session<C, A> {
                 }
             }
             Frame::Stop { stream } => {
-                self.serving.is_cheap(now)?;
                 if self.streams.stopped(stream)? {
                     self.events.push_back(Event::Stopped(stream));
+                } else {
+                    self.serving.is_cheap(now)?;
                 }
             }
             Frame::Release { handle } => {

@@ -39,6 +39,10 @@ impl Objects {
         self.peer_lease = lease;
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.hosted.len() + self.held.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.hosted.is_empty() && self.held.is_empty()
     }

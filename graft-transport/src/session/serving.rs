@@ -102,11 +102,16 @@ impl<A> Serving<A> {
         Some(active)
     }
 
-    pub(super) fn cancel_arrived(&mut self, now: Duration, number: u64) -> Result<(), CloseReason> {
+    /// Whether a cancel ends its call. Of too many in a second the rest does not: their calls go on and keep
+    /// their place among those in flight, so that whoever asks and cancels without pause soon waits.
+    pub(super) fn cancel_arrived(&mut self, now: Duration, number: u64) -> Result<bool, CloseReason> {
         if number >= self.next {
             return Err(CloseReason::UnknownCall);
         }
-        self.is_cheap(now)
+        if !self.active.contains_key(&number) {
+            return self.is_cheap(now).map(|()| false);
+        }
+        Ok(self.cheap.take(now))
     }
 
     /// Takes note of a frame that costs its sender nothing.

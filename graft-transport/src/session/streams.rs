@@ -116,6 +116,10 @@ impl Streams {
         self.peer_stream_window = stream.clamp(1, all.max(1));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.consumed.len() + self.produced.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.consumed.is_empty() && self.produced.is_empty()
     }

@@ -158,14 +158,25 @@ fn cancels_stops_and_questions_have_one_rate_together() {
 }
 
 #[test]
-fn stops_count_among_what_is_cheap() {
+fn late_stops_count_among_what_is_cheap() {
     let mut pair = Pair::careless(Limits::default().with_max_cancel_rate(3));
     let stream = pair.stream();
-    let stops = print(&Frame::Stop { stream }).repeat(3);
+    let stops = print(&Frame::Stop { stream }).repeat(4);
     pair.server.hear(seconds(0), &stops);
     assert!(pair.server.session.is_open());
     pair.server.hear(seconds(0), &print(&Frame::Stop { stream }));
     assert_eq!(pair.server.closed(), Some(Closed::by_us(CloseReason::RateExceeded)));
+}
+
+#[test]
+fn a_cancel_beyond_the_rate_leaves_its_call_where_it_counts() {
+    let mut pair = Pair::careless(Limits::default().with_max_cancel_rate(3));
+    let numbers: Vec<u64> = (0..5).map(|n| pair.call(Call::default(), n)).collect();
+    let cancels: Vec<u8> =
+        numbers.iter().flat_map(|number| print(&Frame::Cancel { number: *number })).collect();
+    pair.server.hear(seconds(0), &cancels);
+    assert!(pair.server.session.is_open());
+    assert_eq!(pair.server.session.serving(), 2);
 }
 
 #[test]

@@ -135,14 +135,16 @@ fn a_peer_that_takes_nothing_is_closed_in_time() {
 
 #[test]
 fn while_nothing_is_read_nobody_is_blamed_for_silence() {
-    let limits = Limits::default().with_max_buffered(100);
+    let limits = Limits::default().with_max_buffered(100).with_max_frame(500);
     let mut pair = Pair::new(limits, Limits::default());
     pair.call(Call::default(), 1);
     // Half of an answer came; then this side has so much to write that it does not read.
     pair.client.hear(seconds(1), &[10, 0]);
-    request(&mut pair.client.session, seconds(1), Call { body: &[0; 200], ..Call::default() }, 2)
-        .expect("is queued");
-    assert!(!pair.client.session.has_room());
+    for ticket in 2..5 {
+        let call = Call { body: &[0; 300], ..Call::default() };
+        request(&mut pair.client.session, seconds(1), call, ticket).expect("is queued");
+    }
+    assert!(!pair.client.session.reads());
     for second in 2..200 {
         pair.client.session.writing(seconds(second), false);
         pair.client.session.handle_timeout(seconds(second));
@@ -156,6 +158,21 @@ fn while_nothing_is_read_nobody_is_blamed_for_silence() {
     assert_eq!(pair.client.closed(), None);
     pair.client.session.handle_timeout(seconds(230));
     assert_eq!(pair.client.closed(), Some(Closed::by_us(CloseReason::FrameTimeout)));
+}
+
+#[test]
+fn calls_that_come_and_go_do_not_hide_that_the_peer_is_gone() {
+    let mut pair = Pair::open();
+    let stream = pair.stream();
+    // Something else is under way all the time, and each call is over before the next.
+    for (ticket, second) in (1..60).step_by(10).enumerate() {
+        let call = Call { remaining: Some(seconds(1)), ..Call::default() };
+        if request(&mut pair.client.session, seconds(second), call, ticket as u32).is_err() {
+            break;
+        }
+        pair.client.session.handle_timeout(seconds(second + 2));
+    }
+    assert_eq!(pair.client.closed(), Some(Closed::by_us(CloseReason::PeerSilent)), "{stream}");
 }
 
 #[test]

@@ -108,6 +108,9 @@ impl World {
         if is_early && here.session.closed().is_none() {
             return self.after(AGAIN, Task::Call(id));
         }
+        if !self.ends[plan.by].session.is_active() {
+            self.ends[plan.by].active_since = Some(self.now);
+        }
         let Some(ports) = self.make_ports(plan.by, &plan.gives) else {
             self.calls[id].outcome = Some(Outcome::Refused(FaultCode::LimitExceeded));
             return;
