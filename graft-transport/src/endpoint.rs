@@ -131,6 +131,19 @@ impl Endpoint {
             Self::Ws(web) | Self::Wss(web) => Some(web.address.port),
         }
     }
+
+    /// The same with another port, where the form has one.
+    #[must_use]
+    pub fn with_port(self, port: u16) -> Self {
+        let other = |web: WebAddress| WebAddress { address: web.address.with_port(port), ..web };
+        match self {
+            Self::Local | Self::Unix(_) => self,
+            Self::Tcp(address) => Self::Tcp(address.with_port(port)),
+            Self::Tls(address) => Self::Tls(address.with_port(port)),
+            Self::Ws(web) => Self::Ws(other(web)),
+            Self::Wss(web) => Self::Wss(other(web)),
+        }
+    }
 }
 
 impl HostPort {

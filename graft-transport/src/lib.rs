@@ -58,6 +58,7 @@
 //! # Ok::<(), graft_core::CallError<()>>(())
 //! ```
 
+mod backoff;
 mod close;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -71,6 +72,7 @@ mod remote;
 pub mod session;
 pub mod wire;
 
+pub use backoff::{Backoff, Retry};
 pub use close::{CloseReason, Closed, ClosedBy};
 pub use endpoint::{
     Endpoint, EndpointError, HostPort, MAX_ENDPOINT, MAX_SOCKET_PATH, SocketPath, WebAddress,
@@ -79,6 +81,6 @@ pub use limits::{LimitEntry, LimitError, LimitValue, Limits};
 pub use local::LocalChannel;
 #[cfg(feature = "tcp")]
 pub use remote::{
-    Backoff, ConnectError, Dispatch, ReconnectingChannel, RemoteChannel, RemoteOptions, Retry,
+    BindOptions, ConnectError, DialOptions, Dispatch, ReconnectingChannel, RemoteChannel, RemoteOptions,
     RetryingChannel, Server,
 };

@@ -66,6 +66,18 @@ pub enum BindError {
     /// another path, or remove it if it is yours to remove.
     #[error("at that path stands something that is not a left-over socket of this user; it was not touched")]
     Taken,
+    /// This build has no listener for such an endpoint; enable the feature for it.
+    #[error("a `{scheme}:` address is not compiled into this build; enable the feature for it")]
+    NotCompiledIn {
+        /// The scheme of the endpoint.
+        scheme: &'static str,
+    },
+    /// The endpoint is of TLS, and it was not said who this end is.
+    #[error("the address is one of TLS; give the certificate that this end shows")]
+    NoTls,
+    /// The endpoint is `local:`, where nobody listens: whoever is in the process needs no server.
+    #[error("`local:` is this process, and nobody listens there; use a local channel")]
+    Local,
     /// There is no tokio runtime here; bind from inside one.
     #[error("there is no tokio runtime here; bind from inside one")]
     NoRuntime,

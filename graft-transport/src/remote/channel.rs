@@ -45,26 +45,24 @@ pub enum ConnectError {
     /// The address was reached and the connection ended before it was open.
     #[error("the connection ended before it was open")]
     Closed(#[source] Closed),
+    /// This build has no stream for such an endpoint; enable the feature for it.
+    #[error("a `{scheme}:` address is not compiled into this build; enable the feature for it")]
+    NotCompiledIn {
+        /// The scheme of the endpoint.
+        scheme: &'static str,
+    },
+    /// The endpoint is of TLS, and it was not said whom this end believes.
+    #[error("the address is one of TLS; give the roots that this end believes")]
+    NoTls,
+    /// The endpoint is `local:`, where nothing is dialled; use a [`LocalChannel`](crate::LocalChannel).
+    #[error("`local:` is this process, and nothing is dialled there; use a local channel")]
+    Local,
     /// There is no tokio runtime here; connect from inside one.
     #[error("there is no tokio runtime here; connect from inside one")]
     NoRuntime,
 }
 
 impl RemoteChannel {
-    /// Connects over TCP and exchanges hellos, within
-    /// [`Limits::handshake_timeout`](crate::Limits::handshake_timeout) each. Needs a tokio runtime with I/O and
-    /// time, on which the connection then lives.
-    ///
-    /// # Errors
-    /// [`ConnectError`], which says whether the address or the peer is the trouble.
-    pub async fn tcp(
-        addr: impl tokio::net::ToSocketAddrs,
-        options: RemoteOptions,
-    ) -> Result<Self, ConnectError> {
-        let dialled = crate::net::tcp::dial(addr, options.limits().handshake_timeout()).await?;
-        Self::over(dialled, options).await
-    }
-
     /// Exchanges hellos over a stream that was made elsewhere.
     ///
     /// # Errors

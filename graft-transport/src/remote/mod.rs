@@ -9,9 +9,9 @@
 //! and waiters, held for moments). No user code runs under either.
 
 mod answer;
-mod backoff;
 mod call;
 mod channel;
+mod dial;
 mod link;
 mod options;
 mod ports;
@@ -21,9 +21,9 @@ mod retry;
 mod server;
 mod task;
 
-pub use backoff::Backoff;
 pub use channel::{ConnectError, RemoteChannel};
+pub use dial::{BindOptions, DialOptions};
 pub use options::{Dispatch, RemoteOptions};
 pub use reconnect::ReconnectingChannel;
-pub use retry::{Retry, RetryingChannel};
+pub use retry::RetryingChannel;
 pub use server::Server;

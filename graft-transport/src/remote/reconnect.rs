@@ -10,8 +10,9 @@ use graft_core::{Channel, Clearance, Clock, Fault, FaultCode, Label, Request, Ty
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::RemoteOptions;
 use super::channel::{ConnectError, RemoteChannel};
-use super::{Backoff, RemoteOptions};
+use crate::Backoff;
 
 type Dial = dyn Fn() -> BoxFuture<'static, Result<RemoteChannel, ConnectError>> + Send + Sync;
 
@@ -56,6 +57,13 @@ impl ReconnectingChannel {
             patience: options.limits().handshake_timeout(),
             state: Mutex::default(),
         }
+    }
+
+    /// The same with a connection that is there already.
+    #[must_use]
+    pub fn with_connection(mut self, channel: RemoteChannel) -> Self {
+        self.state.get_mut().current = Some(channel);
+        self
     }
 
     /// The connection, made if there is none. One at a time is made, whoever else wants it waits.

@@ -6,26 +6,7 @@ use futures::future::BoxFuture;
 use graft_core::{Channel, Clearance, Clock, Fault, FaultCode, Label, Request, TypedBody};
 use tokio::time::sleep;
 
-use super::Backoff;
-
-/// How calls that are marked as idempotent are tried again.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Retry {
-    /// How often a call is tried, the first time included; at least 1.
-    pub attempts: u32,
-    /// The most retries for a hundred calls, over all calls of the channel. A peer in trouble is so spared the
-    /// better part of the retries of everybody.
-    pub percent: u8,
-    /// The pauses between them.
-    pub backoff: Backoff,
-}
-
-impl Default for Retry {
-    /// Three attempts, at most 20 retries for a hundred calls.
-    fn default() -> Self {
-        Self { attempts: 3, percent: 20, backoff: Backoff::default() }
-    }
-}
+use crate::Retry;
 
 /// Makes a call again if nobody knows how it ended ([`FaultCode::Unavailable`]) and it is marked as idempotent.
 /// Any other call, and any other end, it leaves alone.

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::RemoteOptions;
 use super::link::{Host, Link};
 use super::task::run;
-use crate::net::{BindError, HandshakeOptions, Listen, tcp};
+use crate::net::{BindError, HandshakeOptions, Listen};
 use crate::session::{Role, Session, Transmit};
 use crate::{CloseReason, Closed, Endpoint};
 
@@ -39,25 +39,6 @@ enum Phase {
 }
 
 impl Server {
-    /// Listens on TCP at `addr` and serves on the current tokio runtime, which needs I/O and time.
-    ///
-    /// Port 0 takes a free one; [`Server::local_addr`] tells which. A host name is looked up while the
-    /// thread waits; an address is not looked up.
-    ///
-    /// # Errors
-    /// [`BindError`] if the address cannot be listened on or there is no runtime.
-    pub fn tcp(
-        addr: impl std::net::ToSocketAddrs,
-        router: Router,
-        options: RemoteOptions,
-    ) -> Result<Self, BindError> {
-        let listener = tcp::Listener::bind(addr)?;
-        let address = listener.local_addr();
-        let mut server = Self::serve(listener, router, options)?;
-        (server.endpoint, server.address) = (Some(Endpoint::Tcp(address.into())), Some(address));
-        Ok(server)
-    }
-
     /// Serves the connections of any listener.
     ///
     /// # Errors
@@ -70,7 +51,14 @@ impl Server {
         Ok(Self { endpoint: None, address: None, host, phase, listening })
     }
 
-    /// Where it listens, with the port that it took; absent for a listener that was made elsewhere.
+    /// That it listens at `endpoint`, and at `address` of the network.
+    pub(super) fn at(mut self, endpoint: Option<Endpoint>, address: Option<std::net::SocketAddr>) -> Self {
+        (self.endpoint, self.address) = (endpoint, address);
+        self
+    }
+
+    /// Where it listens, with the port that it took; absent for a listener that was made elsewhere, and where no
+    /// [`Endpoint`] can say it, such as at a relative path.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         self.endpoint.as_ref()
     }

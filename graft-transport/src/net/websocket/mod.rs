@@ -61,6 +61,11 @@ impl WebSocketOptions {
         Self { path: path.into(), ..self }
     }
 
+    /// The path at which a listener upgrades.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Lets pages of one more origin in, as browsers write it: `https://app.example`, with the port if it is
     /// not the scheme's own, without a path.
     #[must_use]

@@ -1,6 +1,5 @@
-//! Pauses that grow.
+//! When to try again: how often, and after which pause.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// The bounds of a pause that doubles with each failure, drawn at random between the first and as long as it has
@@ -41,7 +40,28 @@ impl Backoff {
     }
 
     /// The same with a place drawn at random. Nothing but fairness rests on it.
-    pub(super) fn draw(&self, failures: u32) -> Duration {
+    #[cfg(feature = "tcp")]
+    pub(crate) fn draw(&self, failures: u32) -> Duration {
+        use std::hash::{BuildHasher, RandomState};
         self.pause(failures, RandomState::new().hash_one(failures) as u32)
+    }
+}
+
+/// How calls that are marked as idempotent are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often a call is tried, the first time included; at least 1.
+    pub attempts: u32,
+    /// The most retries for a hundred calls, over all calls of the channel. A peer in trouble is so spared the
+    /// better part of the retries of everybody.
+    pub percent: u8,
+    /// The pauses between them.
+    pub backoff: Backoff,
+}
+
+impl Default for Retry {
+    /// Three attempts, at most 20 retries for a hundred calls.
+    fn default() -> Self {
+        Self { attempts: 3, percent: 20, backoff: Backoff::default() }
     }
 }
