@@ -1,7 +1,7 @@
 //! What every channel has to do, as plain functions to run over a channel of one's own.
 //!
-//! Each function takes a [`Connect`], hosts the [`TestService`] behind the channel that it makes, and
-//! asserts one property; [`all`] runs them in order. No runtime is assumed.
+//! Each function takes a [`Connect`], hosts the [`TestService`] and the [`TestPorts`] behind the channel that it
+//! makes, and asserts one property; [`all`] runs them in order. No runtime is assumed.
 //!
 //! ```
 //! use std::{sync::Arc, time::{Duration, Instant}};
@@ -37,10 +37,19 @@ use graft_core::{
     Request, Router, RunId, Sensitivity, Slot, TraceId,
 };
 
+mod beside;
+mod ports;
 mod service;
+mod shapes;
 
+pub use beside::{headers, health, remaining_time, what_is_beside};
+pub use ports::{PortMethod, TestHandle, TestObject, TestPorts, TestValue};
 use service::yield_now;
-pub use service::{Counters, TestMethod, TestService};
+pub use service::{Counters, Seen, TestMethod, TestService};
+pub use shapes::{
+    both_ways, broken_streams, callbacks, client_stream, dropped_streams, objects, server_stream,
+    slow_callee, slow_reader,
+};
 
 /// Makes the channel under test.
 pub trait Connect {
@@ -52,7 +61,7 @@ pub trait Connect {
 }
 
 /// How long a property may take to show.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 const TRACE: TraceId = TraceId([7; 16]);
 
 /// Runs every function of this suite.
@@ -70,6 +79,19 @@ pub async fn all(connect: &impl Connect) {
     not_hosted(connect).await;
     clearance_of_arguments(connect).await;
     clearance_of_replies(connect).await;
+    health(connect).await;
+    headers(connect).await;
+    what_is_beside(connect).await;
+    remaining_time(connect).await;
+    server_stream(connect).await;
+    client_stream(connect).await;
+    both_ways(connect).await;
+    slow_reader(connect).await;
+    slow_callee(connect).await;
+    dropped_streams(connect).await;
+    broken_streams(connect).await;
+    objects(connect).await;
+    callbacks(connect).await;
 }
 
 /// Values arrive as they were sent, small, empty and large.
@@ -224,7 +246,9 @@ impl Bench {
     async fn new(connect: &impl Connect) -> Self {
         let service = TestService::default();
         let counters = service.counters();
-        let channel = connect.connect(Router::default().with(Arc::new(service))).await;
+        let ports = TestPorts::new(counters.clone());
+        let router = Router::default().with(Arc::new(service)).with(Arc::new(ports));
+        let channel = connect.connect(router).await;
         Self { channel, counters, clock: connect.clock(), interface: TestService::INTERFACE }
     }
 
@@ -239,14 +263,19 @@ impl Bench {
         label: &Label,
         timeout: Option<Duration>,
     ) -> Returned {
-        let mut meta = Metadata::new(RunId([1; 16]), CallId(0));
-        meta.trace.trace = TRACE;
-        meta.deadline = timeout.map(|timeout| Deadline::after(&*self.clock, timeout));
+        let meta = self.meta(timeout);
         let mut slot = Slot::<String, String, String>::new(method.method(), text.to_owned());
         let request = Request::new(self.interface, method.method().id, &meta, label);
         let label = self.within("every call ends", self.channel.call(request, &mut slot)).await?;
         assert!(matches!(slot.outcome(), Some(Outcome::Value(_) | Outcome::DomainError(_))), "no reply");
         Ok((slot.into_outcome().expect("there is a reply"), label))
+    }
+
+    fn meta(&self, timeout: Option<Duration>) -> Metadata {
+        let mut meta = Metadata::new(RunId([1; 16]), CallId(0));
+        meta.trace.trace = TRACE;
+        meta.deadline = timeout.map(|timeout| Deadline::after(&*self.clock, timeout));
+        meta
     }
 
     /// Waits until `happened`.

@@ -1,15 +1,15 @@
 //! The service that the suite calls, written by hand: no macro, no model.
 
 use std::future::poll_fn;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, LazyLock};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::Poll;
 
 use futures::future::BoxFuture;
 use graft_core::{
-    Body, Fault, FaultCode, InterfaceId, Invoke, Label, Malformed, Method, MethodId, Name, ReplyKind,
-    Request, Sensitivity, Slot, ToolMetadata, TypedBody,
+    Body, Fault, FaultCode, InterfaceId, Invoke, Label, Malformed, Metadata, Method, MethodId, Name, Payload,
+    Peer, ReplyKind, Request, Sensitivity, Slot, ToolMetadata, TypedBody,
 };
 
 /// The methods of the [`TestService`]: each takes a `String` and returns a `String` or fails with one.
@@ -29,13 +29,15 @@ pub enum TestMethod {
     InTurn,
     /// Returns [`TestService::SECRET`] under a secret label.
     Secret,
+    /// Returns its argument, and keeps in [`Counters::seen`] what came beside it.
+    Look,
     /// The service does not have it.
     Unknown,
 }
 
 impl TestMethod {
     /// Every method.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Echo,
         Self::Relabel,
         Self::Fail,
@@ -43,12 +45,14 @@ impl TestMethod {
         Self::Hang,
         Self::InTurn,
         Self::Secret,
+        Self::Look,
         Self::Unknown,
     ];
 
     /// What both ends know of it.
     pub fn method(self) -> &'static Method {
-        static METHODS: LazyLock<[Method; 8]> = LazyLock::new(|| TestMethod::ALL.map(describe));
+        static METHODS: LazyLock<[Method; 9]> =
+            LazyLock::new(|| TestMethod::ALL.map(|method| describe(TestService::INTERFACE, method.name())));
         &METHODS[self as usize]
     }
 
@@ -61,16 +65,17 @@ impl TestMethod {
             Self::Hang => "hang",
             Self::InTurn => "in_turn",
             Self::Secret => "secret",
+            Self::Look => "look",
             Self::Unknown => "unknown",
         }
     }
 }
 
-fn describe(method: TestMethod) -> Method {
-    let tool = ToolMetadata::new(Name::from_static(method.name()));
+pub(super) fn describe(interface: InterfaceId, name: &'static str) -> Method {
+    let tool = ToolMetadata::new(Name::from_static(name));
     Method {
-        interface: TestService::INTERFACE,
-        id: MethodId::of("Conformance", method.name()),
+        interface,
+        id: MethodId::of("Conformance", name),
         label: tool.output_label(),
         tool,
         check_args: |_| Ok(()),
@@ -79,7 +84,7 @@ fn describe(method: TestMethod) -> Method {
     }
 }
 
-/// What happened in a [`TestService`].
+/// What happened in the test services.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Calls that began.
@@ -88,6 +93,34 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// The number whose turn it is.
     pub turn: AtomicU64,
+    /// Items that were produced.
+    pub produced: AtomicU64,
+    /// Streams that were dropped by whoever produces them, at their end or before.
+    pub ended: AtomicU64,
+    /// Objects that were dropped by whoever hosts them.
+    pub released: AtomicU64,
+    /// Whether those who take items wait after the first one.
+    pub is_held: AtomicBool,
+    /// What came beside the last call of [`TestMethod::Look`].
+    pub seen: Mutex<Option<Seen>>,
+}
+
+/// What a callee is told beside the values.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Ids, deadline, trace, credential, headers.
+    pub meta: Metadata,
+    /// Whether the call may be made again.
+    pub is_idempotent: bool,
+    /// Who sent it, where the channel knows.
+    pub peer: Option<Peer>,
+}
+
+impl Counters {
+    /// What came beside the last call of [`TestMethod::Look`].
+    pub fn seen(&self) -> Option<Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A service with a method for each thing that a channel has to get right.
@@ -109,7 +142,7 @@ impl TestService {
 
     async fn run(&self, method: TestMethod, text: String) -> Result<String, String> {
         match method {
-            TestMethod::Echo | TestMethod::Relabel => Ok(text),
+            TestMethod::Echo | TestMethod::Relabel | TestMethod::Look => Ok(text),
             TestMethod::Fail => Err(text),
             // Unwinds as a panic does, without the message on the test's output.
             TestMethod::Panic => std::panic::resume_unwind(Box::new("user code panics")),
@@ -139,23 +172,12 @@ impl TestService {
             .find(|method| method.method().id == request.method && *method != TestMethod::Unknown)
             .ok_or(FaultCode::NotFound)?;
         self.counters.begun.fetch_add(1, SeqCst);
-        match body {
-            Body::Typed(typed) => {
-                let slot = slot(typed).ok_or(FaultCode::Internal)?;
-                let text = slot.take_args().ok_or(FaultCode::Internal)?;
-                slot.set_outcome(self.run(method, text).await);
-            }
-            Body::Encoded(body) => {
-                let text = body.args.decode(method.method().check_args);
-                let text = text.map_err(|Malformed| FaultCode::InvalidArgument)?;
-                let (kind, text) = match self.run(method, text).await {
-                    Ok(value) => (ReplyKind::Ok, value),
-                    Err(error) => (ReplyKind::Err, error),
-                };
-                *body.kind = kind;
-                body.reply.encode(&text).map_err(|Malformed| FaultCode::Internal)?;
-            }
+        if method == TestMethod::Look {
+            let (is_idempotent, peer) = (request.is_idempotent, request.peer.cloned());
+            let seen = Seen { meta: request.meta.clone(), is_idempotent, peer };
+            *self.counters.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
         }
+        answer(request.meta, body, |text| async { Ok(self.run(method, text).await) }).await?;
         Ok(match method {
             TestMethod::Relabel => request.label.clone(),
             TestMethod::Secret => Label::default().with_sensitivity(Sensitivity::Secret),
@@ -175,11 +197,49 @@ impl Invoke for TestService {
     }
 }
 
+/// What the test services take and give.
+pub(super) trait Value: Payload {
+    /// Says to which call what stands in it belongs.
+    fn attach(&mut self, _: &Metadata, _: FaultCode) {}
+}
+
+impl Value for String {}
+
+/// Takes the arguments out of `body` and puts in what `run` makes of them.
+pub(super) async fn answer<V: Value, F: Future<Output = Result<Result<V, String>, FaultCode>>>(
+    meta: &Metadata,
+    body: Body<'_>,
+    run: impl FnOnce(V) -> F,
+) -> Result<(), FaultCode> {
+    match body {
+        Body::Typed(typed) => {
+            let args = slot::<V>(typed).and_then(Slot::take_args);
+            let outcome = run(args.ok_or(FaultCode::Internal)?).await?;
+            slot(typed).ok_or(FaultCode::Internal)?.set_outcome(outcome);
+        }
+        Body::Encoded(body) => {
+            let args = body.args.decode(|_| Ok(()));
+            let mut args: V = args.map_err(|Malformed| FaultCode::InvalidArgument)?;
+            args.attach(meta, FaultCode::InvalidArgument);
+            let encoded = match run(args).await? {
+                Ok(value) => body.reply.encode(&value),
+                Err(error) => {
+                    *body.kind = ReplyKind::Err;
+                    body.reply.encode(&error)
+                }
+            };
+            encoded.map_err(|Malformed| FaultCode::Internal)?;
+        }
+    }
+    Ok(())
+}
+
 /// Out of line: an `Any` is not `Send` and may not live across an await.
-fn slot(body: &mut dyn TypedBody) -> Option<&mut Slot<String, String, String>> {
+fn slot<V: Value>(body: &mut dyn TypedBody) -> Option<&mut Slot<V, V, String>> {
     body.as_any().downcast_mut()
 }
 
+/// Counts its end.
 struct OnDrop<'a>(&'a AtomicU64);
 
 impl Drop for OnDrop<'_> {
