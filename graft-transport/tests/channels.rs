@@ -107,10 +107,9 @@ async fn an_endpoint_that_cannot_be_had_says_why() {
 mod over_tls {
     use super::certificates::{Authority, Days, Made};
     use super::*;
-    use graft_core::FaultCode;
+    use graft_transport::DialOptions;
     use graft_transport::net::DialError;
     use graft_transport::net::tls::{CertificateFault, TlsClientConfig, TlsFault, TlsServerConfig};
-    use graft_transport::{CloseReason, Closed, DialOptions};
     use rcgen::ExtendedKeyUsagePurpose::{ClientAuth, ServerAuth};
 
     fn serve_tls(scheme: &str, service: &TestService, tls: TlsServerConfig) -> Server {
@@ -171,15 +170,19 @@ mod over_tls {
         let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
         let nobody = TlsClientConfig::new(&servers.roots());
         let expired = clients.certificate("ann", Days::Past, ClientAuth);
-        for client in [nobody.clone(), nobody.with_identity(&expired.identity())] {
+        let late = nobody.clone().with_identity(&expired.identity());
+        let cases = [(nobody, "certificate-required"), (late, "expired")];
+        for ((client, wanted), scheme) in
+            cases.iter().flat_map(|case| schemes().iter().map(move |scheme| (case, scheme)))
+        {
             let service = TestService::default();
             let tls = TlsServerConfig::mutual(&servers.server().identity(), &clients.roots());
-            let server = serve_tls("tls", &service, tls);
-            let error = dial(&server, client).await.expect_err("refused");
-            // With TLS 1.3 the refusal comes when this end has done its part.
-            let ConnectError::Closed(closed) = error else { unreachable!("{error:?}") };
-            assert_eq!(closed, Closed::by_peer(CloseReason::Disconnected));
-            assert_eq!(closed.fault_code(), FaultCode::Unavailable);
+            let server = serve_tls(scheme, &service, tls);
+            let error = dial(&server, client.clone()).await.expect_err("refused");
+            let ConnectError::Dial(DialError::Tls(TlsFault::Refused(why))) = error else {
+                unreachable!("{error:?}")
+            };
+            assert_eq!(why, *wanted, "{scheme}");
             assert!(service.counters().seen().is_none());
         }
     }

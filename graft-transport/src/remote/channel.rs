@@ -76,8 +76,22 @@ impl RemoteChannel {
         runtime.spawn(run(link));
         // Dropped while it waits, the channel closes the connection that it made.
         let channel = Self { owner };
-        channel.link().opened().await.map_err(ConnectError::Closed)?;
-        Ok(channel)
+        match channel.link().opened().await {
+            Ok(()) => Ok(channel),
+            Err(closed) => Err(channel.refused().unwrap_or(ConnectError::Closed(closed))),
+        }
+    }
+
+    /// What TLS says that comes after its handshake: with version 1.3 a server judges a client so late.
+    #[cfg(feature = "_tls")]
+    fn refused(&self) -> Option<ConnectError> {
+        let fault = crate::net::tls::TlsFault::of(self.link().broken.get()?)?;
+        Some(ConnectError::Dial(DialError::Tls(fault)))
+    }
+
+    #[cfg(not(feature = "_tls"))]
+    fn refused(&self) -> Option<ConnectError> {
+        None
     }
 
     /// How the connection ended, once it has.

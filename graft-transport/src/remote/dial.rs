@@ -164,9 +164,6 @@ impl RemoteChannel {
 
     /// Connects over TLS to a server whose certificate has to be for `server_name`.
     ///
-    /// A server that judges this end's certificate does so after the handshake with TLS 1.3: its refusal comes as
-    /// [`ConnectError::Closed`].
-    ///
     /// # Errors
     /// As [`RemoteChannel::dial`].
     #[cfg(feature = "_tls")]

@@ -28,6 +28,8 @@ pub(super) struct Link {
     pub(super) runtime: Handle,
     pub(super) pump: Mutex<Option<Pump>>,
     state: Mutex<State>,
+    /// Why the stream broke, if it did.
+    pub(super) broken: OnceLock<std::io::Error>,
     /// Wakes the background task.
     pub(super) task: AtomicWaker,
     /// The end that callers hold. Nobody does at a server.
@@ -146,6 +148,7 @@ impl Link {
             runtime,
             pump: Mutex::new(Some(Pump::new(io))),
             state: Mutex::new(state),
+            broken: OnceLock::new(),
             task: AtomicWaker::new(),
             owner: OnceLock::new(),
         })

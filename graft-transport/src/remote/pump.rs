@@ -65,7 +65,8 @@ impl Pump {
                     self.needs_flush = true;
                     self.stalled(link, false);
                 }
-                Poll::Ready(_) => return Err(link.disconnected()),
+                Poll::Ready(Ok(_)) => return Err(link.disconnected()),
+                Poll::Ready(Err(error)) => return Err(link.broke(error)),
                 Poll::Pending => {
                     self.stalled(link, true);
                     return Ok(());
@@ -78,7 +79,7 @@ impl Pump {
                     self.needs_flush = false;
                     self.stalled(link, false);
                 }
-                Poll::Ready(Err(_)) => return Err(link.disconnected()),
+                Poll::Ready(Err(error)) => return Err(link.broke(error)),
                 Poll::Pending => self.stalled(link, true),
             }
         }
@@ -114,7 +115,8 @@ impl Pump {
                 }
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(_) => Poll::Ready(Err(link.disconnected())),
+            Poll::Ready(Ok(_)) => Poll::Ready(Err(link.disconnected())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(link.broke(error))),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -155,6 +157,12 @@ impl Link {
             pump.rest();
         }
         self.lock().requests.shrink_to_fit();
+    }
+
+    /// The stream broke, and said why.
+    fn broke(&self, error: std::io::Error) -> Closed {
+        let _ = self.broken.set(error);
+        self.disconnected()
     }
 
     /// The stream broke.

@@ -26,6 +26,8 @@ use self::frame::Role;
 use self::stream::{MAX_SENT, MessageStream};
 pub use self::upgrade::UpgradeRefused;
 use self::upgrade::Url;
+#[cfg(feature = "_tls")]
+use super::tls::TlsFault;
 use super::{BindError, BoxedIo, DialError, HandshakeError, HandshakeOptions, Io, Listen, tcp};
 
 /// The subprotocol that a client asks for and a server confirms.
@@ -152,7 +154,14 @@ pub async fn dial_tls(
     super::dialled(within, async {
         let (stream, peer) = tcp::connect((url.host, url.port)).await?;
         let (stream, peer) = tls.connect_web(stream, peer, url.host).await?;
-        Ok((open(stream, &url, options).await?, peer))
+        // With TLS 1.3 a server judges this end's certificate after the handshake.
+        let opened = open(stream, &url, options).await.map_err(|error| match error {
+            DialError::Disconnected(error) => {
+                TlsFault::of(&error).map_or(DialError::Disconnected(error), DialError::Tls)
+            }
+            other => other,
+        });
+        Ok((opened?, peer))
     })
     .await
 }
