@@ -9,6 +9,12 @@ use graft_transport::Endpoint;
 use crate::config::CredentialError;
 use crate::{Agent, AgentBuilder, Config, Gateway};
 
+#[cfg(feature = "tcp")]
+mod remote;
+mod tls;
+
+pub use tls::TlsFileError;
+
 /// Why there is no channel to the configured endpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -24,6 +30,15 @@ pub enum ConnectError {
         /// The scheme of the endpoint.
         scheme: &'static str,
     },
+    /// A credential would go to another machine unencrypted.
+    #[error(
+        "`credential` would go unencrypted to another machine; use a `tls:` or `wss:` address, or set \
+         `credential_in_clear` if the network itself is trusted"
+    )]
+    CredentialInClear,
+    /// The files of TLS cannot be used.
+    #[error("the configured files of TLS cannot be used")]
+    Tls(#[from] TlsFileError),
     /// There is no tokio runtime here; connect from inside one.
     #[error("there is no tokio runtime here; connect from inside one")]
     NoRuntime,
@@ -47,6 +62,9 @@ pub enum ServeError {
         /// The scheme of the address.
         scheme: &'static str,
     },
+    /// The files of TLS cannot be used.
+    #[error("the configured files of TLS cannot be used")]
+    Tls(#[from] TlsFileError),
     /// The address could not be listened on.
     #[error("`listen` could not be listened on")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
@@ -55,10 +73,16 @@ pub enum ServeError {
 /// A channel to the configured endpoint: to what `gateway` hosts if that is `local:`, else to another process, with
 /// the configured limits and on the gateway's clock or else the machine's.
 ///
-/// `local:` needs no runtime, everything else a tokio runtime with I/O and time.
+/// A connection to another process is made at once, and again when a call needs one after it was lost
+/// ([`ReconnectingChannel`](graft_transport::ReconnectingChannel)); calls that are marked as idempotent are made
+/// again too ([`RetryingChannel`](graft_transport::RetryingChannel)), both as configured.
+///
+/// `local:` needs no runtime, everything else a tokio runtime with I/O and time. The files of TLS are read while the
+/// thread waits.
 ///
 /// # Errors
-/// [`ConnectError`] if there is no such channel in this build or in this process, or nobody answers.
+/// [`ConnectError`] if there is no such channel in this build or in this process, a credential would cross the
+/// network unencrypted, or nobody answers.
 ///
 /// ```
 /// use graft::{Config, ConnectError, Gateway, connect};
@@ -74,24 +98,22 @@ pub async fn connect(config: &Config, gateway: Option<&Gateway>) -> Result<Arc<d
     match config.endpoint() {
         Endpoint::Local => gateway.map(Gateway::local).ok_or(ConnectError::NoGateway),
         #[cfg(feature = "tcp")]
-        Endpoint::Tcp(address) => tcp::connect(address, config, gateway).await,
-        #[allow(unreachable_patterns)] // Once every form has its arm above.
+        endpoint => remote::connect(endpoint, config, gateway).await,
+        #[cfg(not(feature = "tcp"))]
         other => Err(ConnectError::NotCompiledIn { scheme: other.scheme() }),
     }
 }
 
+#[cfg(feature = "tcp")]
 impl Gateway {
-    /// Serves on the configured `listen`, with the configured limits, until the server is dropped.
+    /// Serves on the configured `listen`, with the configured limits, until the server is dropped. A socket file is
+    /// for the own user only.
     ///
     /// # Errors
     /// [`ServeError`] if nothing is configured, this build has no server for it, it cannot be listened on or there
     /// is no tokio runtime.
     pub fn serve(&self, config: &Config) -> Result<graft_transport::Server, ServeError> {
-        match config.listen().ok_or(ServeError::NoListen)? {
-            #[cfg(feature = "tcp")]
-            Endpoint::Tcp(address) => tcp::serve(address, config, self),
-            other => Err(ServeError::NotCompiledIn { scheme: other.scheme() }),
-        }
+        remote::serve(config.listen().ok_or(ServeError::NoListen)?, config, self)
     }
 }
 
@@ -115,35 +137,5 @@ impl Agent {
             Some(source) => agent.credential(source.load()?),
             None => agent,
         })
-    }
-}
-
-#[cfg(feature = "tcp")]
-mod tcp {
-    use super::*;
-    use graft_transport::{HostPort, RemoteChannel, RemoteOptions, Server};
-
-    fn options(config: &Config, gateway: Option<&Gateway>) -> RemoteOptions {
-        let clock = gateway.map_or_else(|| Arc::new(crate::SystemClock::new()) as _, Gateway::clock);
-        RemoteOptions::new(clock).with_limits(*config.limits())
-    }
-
-    pub(super) async fn connect(
-        address: &HostPort,
-        config: &Config,
-        gateway: Option<&Gateway>,
-    ) -> Result<Arc<dyn Channel>, ConnectError> {
-        tokio::runtime::Handle::try_current().map_err(|_| ConnectError::NoRuntime)?;
-        let connected = RemoteChannel::tcp((address.host(), address.port()), options(config, gateway)).await;
-        connected.map(|channel| Arc::new(channel) as _).map_err(|error| ConnectError::Failed(error.into()))
-    }
-
-    pub(super) fn serve(
-        address: &HostPort,
-        config: &Config,
-        gateway: &Gateway,
-    ) -> Result<Server, ServeError> {
-        let bound = gateway.serve_tcp((address.host(), address.port()), options(config, Some(gateway)));
-        bound.map_err(|error| ServeError::Failed(error.into()))
     }
 }

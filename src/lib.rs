@@ -55,7 +55,7 @@ mod traces;
 pub use agent::{Agent, AgentBuilder, Run, RunError};
 pub use clock::SystemClock;
 pub use config::Config;
-pub use connect::{ConnectError, ServeError, connect};
+pub use connect::{ConnectError, ServeError, TlsFileError, connect};
 pub use gateway::Gateway;
 #[cfg(feature = "files")]
 pub use traces::danger_trace_file;

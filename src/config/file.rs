@@ -111,6 +111,7 @@ impl ConfigFile {
                 return Err(ConfigError::bad_value(source, &key, "a section with keys of its own"));
             }
             DeValue::String(text) => Raw::Text(text),
+            DeValue::Boolean(flag) => Raw::Flag(*flag),
             DeValue::Integer(number) => {
                 i64::from_str_radix(number.as_str(), number.radix()).map_or(Raw::Other, Raw::Whole)
             }

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use graft_security::dataflow::DataFlowMode;
+pub use graft_transport::{Backoff, Retry};
 use graft_transport::{Endpoint, Limits};
 
 pub use builder::ConfigBuilder;
@@ -64,26 +65,6 @@ pub struct TlsFiles<'a> {
     pub identity: Option<(&'a Path, &'a Path)>,
 }
 
-/// How calls that are marked as idempotent are tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often a call is tried, the first time included; at least 1.
-    pub attempts: u32,
-    /// The most retries for a hundred calls.
-    pub budget: Percent,
-    /// The pauses.
-    pub backoff: Backoff,
-}
-
-/// The bounds of a pause that grows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// The first one.
-    pub min: Duration,
-    /// The longest one; not shorter than the first.
-    pub max: Duration,
-}
-
 impl Config {
     /// Begins to gather the sources; without any the defaults hold.
     pub fn builder() -> ConfigBuilder {
@@ -105,7 +86,12 @@ impl Config {
         self.values.credential.as_ref()
     }
 
-    /// The files of TLS. They are not read.
+    /// Whether the credential may go to another machine unencrypted.
+    pub fn credential_in_clear(&self) -> bool {
+        self.values.credential_in_clear
+    }
+
+    /// The files of TLS. They are read when there is a channel or a server to make.
     pub fn tls(&self) -> TlsFiles<'_> {
         let identity = self.values.tls_certificate.as_deref().zip(self.values.tls_key.as_deref());
         TlsFiles { roots: self.values.tls_roots.as_deref(), identity }
@@ -119,7 +105,7 @@ impl Config {
     /// How calls are tried again.
     pub fn retry(&self) -> Retry {
         let backoff = Backoff { min: self.values.retry_backoff_min, max: self.values.retry_backoff_max };
-        Retry { attempts: self.values.retry_attempts, budget: self.values.retry_budget, backoff }
+        Retry { attempts: self.values.retry_attempts, percent: self.values.retry_budget.get(), backoff }
     }
 
     /// The pauses before a lost connection is made anew.

@@ -152,7 +152,9 @@ settings! {
     listen "listen": Option<Endpoint>, set by impl Into<Option<Endpoint>> = None;
     /// Proof of who calls, sent with each call.
     credential "credential": Option<CredentialSource>, set by impl Into<Option<CredentialSource>> = None;
-    /// The certificates, in PEM, that a chain may end in.
+    /// Whether the credential may go over plain `tcp:` or `ws:` to another machine, where whoever is between can read it.
+    credential_in_clear "credential_in_clear": bool, set by bool = false;
+    /// The certificates, in PEM, that a peer's chain may end in. A server that has them asks every client for one.
     tls_roots "tls.roots": Option<PathBuf>, set by impl Into<Option<PathBuf>> = None;
     /// The own certificate and its chain, in PEM; needs `tls.key`.
     tls_certificate "tls.certificate": Option<PathBuf>, set by impl Into<Option<PathBuf>> = None;
@@ -162,15 +164,15 @@ settings! {
     timeout "timeout": Duration, set by Duration = Duration::from_secs(30);
     /// How often a call that is marked as idempotent is tried, the first time included; other calls are tried once.
     retry_attempts "retry.attempts": u32, set by u32 = 3;
-    /// The most retries for a hundred calls.
+    /// The most retries for a hundred calls that succeed, besides ten to begin with.
     retry_budget "retry.budget": Percent, set by Percent = Percent::TWENTY;
     /// The pause before the first retry.
     retry_backoff_min "retry.backoff_min": Duration, set by Duration = Duration::from_millis(50);
     /// The longest pause before a retry.
     retry_backoff_max "retry.backoff_max": Duration, set by Duration = Duration::from_secs(2);
-    /// The pause before a lost connection is made anew.
+    /// The first pause after a connection could not be made anew, in which calls fail at once.
     reconnect_backoff_min "reconnect.backoff_min": Duration, set by Duration = Duration::from_millis(100);
-    /// The longest pause before a lost connection is made anew.
+    /// The longest pause after a connection could not be made anew.
     reconnect_backoff_max "reconnect.backoff_max": Duration, set by Duration = Duration::from_secs(30);
     /// Whether calls are judged by the flow of data, and stopped.
     dataflow_mode "dataflow.mode": DataFlowMode, set by DataFlowMode = DataFlowMode::Off;

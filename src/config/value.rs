@@ -16,6 +16,8 @@ pub(super) enum Raw<'a> {
     Text(&'a str),
     #[cfg(feature = "files")]
     Whole(i64),
+    #[cfg(feature = "files")]
+    Flag(bool),
     /// What no key takes: text that is not UTF-8, a list, a date and so on.
     Other,
 }
@@ -132,6 +134,22 @@ impl Typed for u32 {
     }
 }
 
+impl Typed for bool {
+    const TAKES: &'static str = "`true` or `false`";
+
+    fn read(raw: Raw<'_>) -> Result<Self, Unfit> {
+        match raw {
+            #[cfg(feature = "files")]
+            Raw::Flag(flag) => Ok(flag),
+            raw => from_text(raw, Self::TAKES, |text| text.parse().ok()),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
 /// A share of a hundred.
 ///
 /// ```
@@ -211,7 +229,7 @@ fn count(raw: Raw<'_>) -> Option<u64> {
         Raw::Text(text) => parse_number(text),
         #[cfg(feature = "files")]
         Raw::Whole(number) => number.try_into().ok(),
-        Raw::Other => None,
+        _ => None,
     }
 }
 

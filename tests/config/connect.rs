@@ -22,11 +22,11 @@ impl Echo {
     }
 }
 
-fn configured(variables: &[(&str, &str)]) -> Config {
+pub fn configured(variables: &[(&str, &str)]) -> Config {
     Config::builder().environment(environment(variables)).build().unwrap()
 }
 
-async fn echoes(config: &Config, gateway: Option<&Gateway>) {
+pub async fn echoes(config: &Config, gateway: Option<&Gateway>) {
     let channel = connect(config, gateway).await.unwrap();
     let run = Agent::from_config(config, channel).unwrap().build().begin_run("say hello").unwrap();
     let said = EchoClient::new(run.caller()).echo("hello").await.unwrap();
@@ -66,20 +66,87 @@ async fn the_configured_limits_hold_at_both_ends() {
     }
 }
 
+#[cfg(all(unix, feature = "unix"))]
+#[tokio::test]
+async fn a_unix_socket_is_for_the_own_user_and_goes_away() {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("graft-config-{}.sock", std::process::id()));
+    let endpoint = format!("unix:{}", path.to_str().unwrap());
+    let config = configured(&[("GRAFT_LISTEN", &endpoint), ("GRAFT_ENDPOINT", &endpoint)]);
+    let server = Gateway::new().host(Arc::new(Echo)).serve(&config).unwrap();
+    assert_eq!(server.endpoint(), config.listen());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    echoes(&config, None).await;
+    server.shutdown().await;
+    assert!(!path.exists());
+}
+
+#[cfg(feature = "websocket")]
+#[tokio::test]
+async fn a_websocket_is_where_it_was_configured() {
+    let gateway = Gateway::new().host(Arc::new(Echo));
+    let server = gateway.serve(&configured(&[("GRAFT_LISTEN", "ws://127.0.0.1:0/graft")])).unwrap();
+    let endpoint = server.endpoint().unwrap().to_string();
+    assert!(endpoint.ends_with("/graft") && !endpoint.contains(":0/"), "{endpoint}");
+    echoes(&configured(&[("GRAFT_ENDPOINT", &endpoint)]), None).await;
+}
+
 #[tokio::test]
 async fn what_is_not_in_this_build_is_said_so() {
-    for scheme in ["unix:/graft.sock", "tls://a.example:1", "ws://a.example:1/", "wss://a.example:1/"] {
-        let word = scheme.split(':').next().unwrap();
-        let config = configured(&[("GRAFT_ENDPOINT", scheme), ("GRAFT_LISTEN", scheme)]);
-        let Err(error) = connect(&config, None).await else { panic!("{scheme}") };
+    let tls = cfg!(feature = "_tls");
+    for (endpoint, is_in) in [
+        ("unix:/graft.sock", cfg!(all(unix, feature = "unix"))),
+        ("tls://a.example:1", tls),
+        ("ws://a.example:1/", cfg!(feature = "websocket")),
+        ("wss://a.example:1/", tls && cfg!(feature = "websocket")),
+    ] {
+        if is_in {
+            continue;
+        }
+        let word = endpoint.split(':').next().unwrap();
+        let config = configured(&[("GRAFT_ENDPOINT", endpoint), ("GRAFT_LISTEN", endpoint)]);
+        let Err(error) = connect(&config, None).await else { panic!("{endpoint}") };
         assert!(matches!(error, ConnectError::NotCompiledIn { scheme } if scheme == word), "{error}");
         assert!(error.to_string().contains(&format!("`{word}:`")));
-        let Err(error) = Gateway::new().serve(&config) else { panic!("{scheme}") };
+        let Err(error) = Gateway::new().serve(&config) else { panic!("{endpoint}") };
         assert!(matches!(error, ServeError::NotCompiledIn { scheme } if scheme == word), "{error}");
     }
     let config = configured(&[]);
     assert!(matches!(connect(&config, None).await, Err(ConnectError::NoGateway)));
     assert!(matches!(Gateway::new().serve(&config), Err(ServeError::NoListen)));
+}
+
+#[tokio::test]
+async fn a_credential_goes_to_another_machine_only_where_nobody_can_read_it() {
+    let refused = |endpoint: &'static str, more: &'static [(&str, &str)]| async move {
+        // Nobody answers at these addresses; what counts is whether anybody is asked.
+        let soon = ("GRAFT_LIMITS_HANDSHAKE_TIMEOUT", "20 ms");
+        let config = configured(&[&[("GRAFT_ENDPOINT", endpoint), soon], more].concat());
+        let Err(error) = connect(&config, None).await else { panic!("{endpoint}") };
+        matches!(error, ConnectError::CredentialInClear)
+    };
+    const CREDENTIAL: &[(&str, &str)] = &[("GRAFT_CREDENTIAL", "t")];
+    for endpoint in
+        ["tcp://192.0.2.1:1", "tcp://[2001:db8::1]:1", "tcp://a.localhost.example:1", "ws://192.0.2.1/"]
+    {
+        assert!(refused(endpoint, CREDENTIAL).await, "{endpoint}");
+    }
+    assert!(!refused("tcp://192.0.2.1:1", &[]).await, "there is no credential");
+    let allowed = &[("GRAFT_CREDENTIAL", "t"), ("GRAFT_CREDENTIAL_IN_CLEAR", "true")];
+    assert!(!refused("tcp://192.0.2.1:1", allowed).await, "it is said to be good");
+    for endpoint in [
+        "tcp://127.0.0.1:1",
+        "tcp://127.9.9.9:1",
+        "tcp://[::1]:1",
+        "tcp://[::ffff:127.0.0.1]:1",
+        "tcp://LOCALHOST:1",
+        "ws://127.0.0.1:1/",
+        "unix:/graft-nobody",
+        "tls://192.0.2.1:1",
+        "wss://192.0.2.1/",
+    ] {
+        assert!(!refused(endpoint, CREDENTIAL).await, "{endpoint}");
+    }
 }
 
 #[test]

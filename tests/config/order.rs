@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use graft::config::{Config, CredentialSource, Percent, Source, keys};
+use graft::config::{Config, CredentialSource, Source, keys};
 use graft::dataflow::DataFlowMode;
 use graft::{Endpoint, Limits};
 
@@ -16,12 +16,15 @@ fn samples(key: &str) -> [&'static str; 3] {
         "credential" => ["from-the-file", "from-the-environment", "from-code"],
         "tls.roots" | "tls.certificate" | "tls.key" => ["a.pem", "b.pem", "c.pem"],
         "retry.budget" => ["1 %", "2 %", "3 %"],
+        "credential_in_clear" => ["true", "false", "true"],
         "retry.attempts" => ["11", "12", "13"],
         // Another mode than the default there are only two of.
         "dataflow.mode" => ["enforce", "shadow", "enforce"],
         "project" => ["unbound", "unbound", "unbound"],
         _ if key.ends_with("backoff_max") => ["101 s", "102 s", "103 s"],
-        _ if key.ends_with("timeout") || key.ends_with("backoff_min") => ["1 ms", "2 ms", "3 ms"],
+        _ if ["timeout", "backoff_min", "lease", "keepalive"].iter().any(|end| key.ends_with(end)) => {
+            ["1 ms", "2 ms", "3 ms"]
+        }
         _ => ["1", "2", "3"],
     }
 }
@@ -80,7 +83,8 @@ fn for_every_key_and_every_set_of_sources_the_last_one_wins_and_names_the_others
 
 #[test]
 fn what_is_explained_is_what_the_typed_readers_give() {
-    let file = "endpoint = 'tls://a.example:1'\nlisten = 'ws://[::]:0/x'\ncredential = 'c'\ntimeout = '1 min'\n\
+    let file = "endpoint = 'tls://a.example:1'\nlisten = 'ws://[::]:0/x'\ncredential = 'c'\n\
+        credential_in_clear = true\ntimeout = '1 min'\n\
         project = 'unbound'\n\
         [tls]\nroots = 'r'\ncertificate = 'c'\nkey = 'k'\n\
         [retry]\nattempts = 5\nbudget = '7%'\nbackoff_min = '1 s'\nbackoff_max = '1 s'\n\
@@ -91,11 +95,12 @@ fn what_is_explained_is_what_the_typed_readers_give() {
     assert_eq!(config.endpoint().to_string(), "tls://a.example:1");
     assert_eq!(config.listen().map(Endpoint::to_string).as_deref(), Some("ws://[::]:0/x"));
     assert_eq!(config.credential().unwrap().load().unwrap().expose(), b"c");
+    assert!(config.credential_in_clear());
     assert_eq!(config.timeout(), Duration::from_secs(60));
     let tls = config.tls();
     assert_eq!((tls.roots, tls.identity), (Some("r".as_ref()), Some(("c".as_ref(), "k".as_ref()))));
     let (retry, reconnect) = (config.retry(), config.reconnect());
-    assert_eq!((retry.attempts, Some(retry.budget)), (5, Percent::new(7)));
+    assert_eq!((retry.attempts, retry.percent), (5, 7));
     assert_eq!((retry.backoff.min, retry.backoff.max), (Duration::from_secs(1), Duration::from_secs(1)));
     assert_eq!((reconnect.min, reconnect.max), (Duration::from_secs(2), Duration::from_secs(3)));
     assert_eq!(config.dataflow_mode(), DataFlowMode::Shadow);

@@ -99,7 +99,8 @@ impl RemoteOptions {
         self.clearance
     }
 
-    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+    /// The clock of the deadlines.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 

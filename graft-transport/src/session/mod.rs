@@ -42,6 +42,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use graft_core::{FaultCode, HandleId, InterfaceId, Label, ReplyKind, TraceId};
 
+#[cfg(feature = "tcp")]
 pub(crate) use numbers::NumberMap;
 pub use outbox::Transmit;
 pub use streams::{Room, Taken};
