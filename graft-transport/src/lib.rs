@@ -1,13 +1,16 @@
-//! Carries calls between a caller and whoever hosts the interface: inside one process, or over TCP.
+//! Carries calls between a caller and whoever hosts the interface: inside one process, or over TCP, Unix sockets,
+//! WebSocket and TLS.
 //!
 //! It refuses to judge. There is no policy here and no type of the application: a channel checks that a
 //! label may cross it at all, keeps its limits and deadlines, and carries credentials without reading them.
-//! It encrypts nothing either, so a channel that leaves the process carries no secret unless the host raised
-//! it by `RemoteOptions::danger_raise_clearance`, which leaves a record.
+//! TLS encrypts and checks the chain that the host configured, and whom a certificate names is for others to judge.
+//! So a channel that leaves the process carries no secret unless the host raised it by
+//! `RemoteOptions::danger_raise_clearance`, which leaves a record.
 //!
 //! - [`LocalChannel`]: the method runs in the caller's task, on the caller's values. No runtime is needed.
 //! - `Server` and `RemoteChannel`, behind the default feature `tcp`: calls, streams and objects over one
-//!   connection, on tokio; `net` has the streams of bytes below them.
+//!   connection, on tokio, wherever an [`Endpoint`] says; `net` has the streams of bytes below them.
+//! - `ReconnectingChannel` and `RetryingChannel`: what to do when a connection is lost.
 //! - [`session`] and [`wire`]: the protocol without sockets, for a transport of one's own; `WIRE.md` is
 //!   its document.
 //! - `conformance`, behind the feature of that name: what every channel has to do, as functions to run.
