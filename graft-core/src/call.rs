@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CallId, Deadline, Fault, FaultCode, HandleId, Headers, Incoming, InterfaceId, Label, Leaves, MethodId,
-    Outgoing, Peer, ResourceLabel, RunId, Seq, ToolMetadata, TraceContext, Verdict, Watch,
+    Outgoing, Peer, ResourceLabel, RunId, Seq, ToolMetadata, TraceContext, TraceId, Verdict, Watch,
 };
 
 /// Proof of who calls, opaque to the transport. Zeroed on drop; `Debug` shows only that there is one.
@@ -66,6 +66,13 @@ impl Metadata {
             headers: Headers::default(),
         }
     }
+
+    /// Lets the call travel under the span that an interceptor opened for it.
+    pub(crate) fn adopt(&mut self, state: &CallState) {
+        if let Some(span) = state.span.filter(|span| !span.is_absent()) {
+            self.trace = span;
+        }
+    }
 }
 
 /// An invocation as a guard sees it, before anything happens.
@@ -93,12 +100,17 @@ pub struct CallState {
     pub intent: Option<Seq>,
     /// The labels of what the call returns, where a guard saw that they depend on its arguments.
     pub resource: Option<ResourceLabel>,
+    /// The span in which the caller makes the call, if it was given one.
+    pub parent: Option<TraceContext>,
+    /// The span that an interceptor opened for the call. It travels with the call, and is in its metadata from then
+    /// on, in place of the one that the caller made up.
+    pub span: Option<TraceContext>,
 }
 
 impl CallState {
-    /// That of a call of whose arguments the host says this.
-    pub(crate) fn under(label: &Label) -> Self {
-        Self { label: label.clone(), ..Self::default() }
+    /// That of a call of whose arguments the host says this, made inside this span.
+    pub(crate) fn under(label: &Label, parent: Option<TraceContext>) -> Self {
+        Self { label: label.clone(), parent, ..Self::default() }
     }
 
     /// Joins `by` in. There is no way back.
@@ -127,6 +139,11 @@ impl<'a> Call<'a> {
     /// The label of the arguments so far.
     pub fn label(&self) -> &Label {
         self.state.label()
+    }
+
+    /// The trace that the call is part of: that of the span which was opened for it, if one was.
+    pub fn trace(&self) -> TraceId {
+        self.state.span.filter(|span| !span.is_absent()).map_or(self.meta.trace.trace, |span| span.trace)
     }
 
     /// Joins `by` in. There is no way back.
@@ -285,6 +302,9 @@ pub trait TypedBody: Send {
     /// # Errors
     /// [`FaultCode::InvalidReply`] if it has not the described shape.
     fn decode_reply(&mut self, kind: ReplyKind, reply: Incoming) -> Result<(), FaultCode>;
+
+    /// What the reply is, once there is one.
+    fn reply_kind(&self) -> Option<ReplyKind>;
 }
 
 impl<A: Payload, R: Payload, E: Payload> TypedBody for Slot<A, R, E> {
@@ -304,6 +324,10 @@ impl<A: Payload, R: Payload, E: Payload> TypedBody for Slot<A, R, E> {
         };
         self.outcome = Some(outcome.map_err(|Malformed| FaultCode::InvalidReply)?);
         Ok(())
+    }
+
+    fn reply_kind(&self) -> Option<ReplyKind> {
+        self.outcome.as_ref().map(|outcome| if outcome.is_ok() { ReplyKind::Ok } else { ReplyKind::Err })
     }
 }
 

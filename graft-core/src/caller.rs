@@ -114,22 +114,21 @@ impl Caller {
         method: &'static Method,
         mut slot: Slot<A, R, E>,
     ) -> Result<Labeled<R>, CallError<E>> {
-        let meta = self.metadata();
-        let state = CallState::under(&self.label);
-        let mut pending = Pending { caller: self, method, meta: &meta, state, ran: 0 };
+        let state = CallState::under(&self.label, self.parent());
+        let mut pending = Pending { caller: self, method, meta: self.metadata(), state, ran: 0 };
         let sent = match pending.before(&slot) {
             Ok(()) if self.channel.clearance().admits(pending.state.label()) => {
                 let label = pending.state.label();
-                self.channel.call(method.request(&meta, label), &mut slot).await
+                self.channel.call(method.request(&pending.meta, label), &mut slot).await
             }
-            Ok(()) => Err(Fault::new(FaultCode::ClearanceExceeded, meta.trace.trace)),
+            Ok(()) => Err(Fault::new(FaultCode::ClearanceExceeded, pending.meta.trace.trace)),
             Err(fault) => Err(fault),
         };
         let label = pending.after(sent, &slot)?;
         match slot.into_outcome() {
             Some(Ok(value)) => Ok(Labeled::new(value, label)),
             Some(Err(error)) => Err(CallError::Domain(Labeled::new(error, label))),
-            None => Err(Fault::new(FaultCode::Internal, meta.trace.trace).into()),
+            None => Err(Fault::new(FaultCode::Internal, pending.meta.trace.trace).into()),
         }
     }
 
@@ -152,7 +151,7 @@ impl Caller {
 struct Pending<'a> {
     caller: &'a Caller,
     method: &'static Method,
-    meta: &'a Metadata,
+    meta: Metadata,
     state: CallState,
     /// How many interceptors saw the call.
     ran: usize,
@@ -167,7 +166,7 @@ impl Pending<'_> {
             return Ok(());
         }
         let state = std::mem::take(&mut self.state);
-        let mut call = Call { tool: &self.method.tool, meta: self.meta, args, state };
+        let mut call = Call { tool: &self.method.tool, meta: &self.meta, args, state };
         let mut result = Ok(());
         for interceptor in &*self.caller.interceptors {
             self.ran += 1;
@@ -178,6 +177,7 @@ impl Pending<'_> {
         }
         self.state = call.state;
         self.caller.settle(self.method, &mut self.state);
+        self.meta.adopt(&self.state);
         result
     }
 
@@ -207,7 +207,7 @@ impl Pending<'_> {
     }
 
     fn tell(&mut self, mut reply: Reply<'_>) -> Result<Label, Fault> {
-        let done = Done { tool: &self.method.tool, meta: self.meta, state: &self.state };
+        let done = Done { tool: &self.method.tool, meta: &self.meta, state: &self.state };
         let ran = std::mem::take(&mut self.ran);
         let mut result = Ok(());
         for interceptor in self.caller.interceptors[..ran].iter().rev() {

@@ -2,7 +2,7 @@
 
 use crate::{
     Action, Call, CallState, Clock, Ending, Event, Fault, FaultCode, Metadata, Name, Outcome, Recorder,
-    Reply, ToolMetadata,
+    Reply, ToolMetadata, TraceId,
 };
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl Interceptor for DeadlineCheck {
     fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
         match call.meta.deadline {
             Some(deadline) if deadline.remaining(&*self.0).is_none() => {
-                Err(Fault::new(FaultCode::DeadlineExceeded, call.meta.trace.trace))
+                Err(Fault::new(FaultCode::DeadlineExceeded, call.trace()))
             }
             _ => Ok(()),
         }
@@ -90,24 +90,32 @@ impl CallRecorder {
         Self { recorder, clock, actor }
     }
 
-    fn event(&self, tool: &ToolMetadata, meta: &Metadata, action: Action, ending: Ending) -> Event {
+    fn event(
+        &self,
+        tool: &ToolMetadata,
+        meta: &Metadata,
+        trace: TraceId,
+        action: Action,
+        ending: Ending,
+    ) -> Event {
         let mut event = Event::new(self.clock.now(), self.actor.clone(), action, tool.name.clone(), ending);
         event.run = Some(meta.run);
         event.call = Some(meta.call);
-        event.trace = Some(meta.trace.trace);
+        event.trace = Some(trace);
         event
     }
 
-    fn record(&self, event: &Event, meta: &Metadata) -> Result<crate::Seq, Fault> {
-        self.recorder.record(event).map_err(|_| Fault::new(FaultCode::RecordUnavailable, meta.trace.trace))
+    fn record(&self, event: &Event, trace: TraceId) -> Result<crate::Seq, Fault> {
+        self.recorder.record(event).map_err(|_| Fault::new(FaultCode::RecordUnavailable, trace))
     }
 }
 
 impl Interceptor for CallRecorder {
     fn before(&self, call: &mut Call<'_>) -> Result<(), Fault> {
         if call.tool.effect.changes_state() {
-            let event = self.event(call.tool, call.meta, Action::ToolExecuteStart, Ending::Pending);
-            call.state.intent = Some(self.record(&event, call.meta)?);
+            let trace = call.trace();
+            let event = self.event(call.tool, call.meta, trace, Action::ToolExecuteStart, Ending::Pending);
+            call.state.intent = Some(self.record(&event, trace)?);
         }
         Ok(())
     }
@@ -121,14 +129,15 @@ impl Interceptor for CallRecorder {
                 (Action::ToolExecuteError, ending, Some(fault.code()))
             }
         };
-        let mut event = self.event(done.tool, done.meta, action, ending);
+        let trace = done.meta.trace.trace;
+        let mut event = self.event(done.tool, done.meta, trace, action, ending);
         event.intent = done.state.intent;
         event.code = code.map(|code| Name::from_static(code.as_str()));
         if let Some(verdict) = &done.state.verdict {
             event.decision = Some(verdict.decision);
             event.signals = verdict.signals.clone();
         }
-        self.record(&event, done.meta).map(drop)
+        self.record(&event, trace).map(drop)
     }
 
     fn before_item(&self, _: &mut Call<'_>) -> Result<(), Fault> {

@@ -71,6 +71,11 @@ impl Caller {
         Self { channel, ..self.clone() }
     }
 
+    /// The span in which it makes its calls, if it was given one.
+    pub(super) fn parent(&self) -> Option<TraceContext> {
+        self.beside.as_ref().and_then(|beside| beside.trace)
+    }
+
     /// The clock of its deadlines.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock

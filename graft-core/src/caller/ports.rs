@@ -70,10 +70,12 @@ impl Caller {
         R: Payload,
         E: Payload,
     {
-        let live = Live(Arc::new(Ongoing::new(self, method)));
+        let mut live = Live(Arc::new(Ongoing::new(self, method)));
+        let before = live.0.before(self, &args);
+        live.adopt_span();
         let ongoing = &live.0;
         let declared = ongoing.declared.clone();
-        let sent = match ongoing.before(self, &args) {
+        let sent = match before {
             Ok(label) => {
                 let watch: Arc<dyn Watch> = ongoing.clone();
                 let mut can_repeat = true;
@@ -165,7 +167,7 @@ impl Ongoing {
     fn before(&self, caller: &Caller, args: &(dyn Leaves + Sync)) -> Result<Label, Fault> {
         let mut progress = self.progress();
         let mut call = Call::new(&self.method.tool, &self.meta, args);
-        call.raise(&self.label);
+        call.state = CallState::under(&self.label, caller.parent());
         let mut result = Ok(());
         for interceptor in &*self.interceptors {
             progress.ran += 1;
@@ -268,6 +270,14 @@ impl Leaves for Member<'_> {
 struct Live(Arc<Ongoing>);
 
 impl Live {
+    /// Nobody else has the call yet when an interceptor has opened a span for it.
+    fn adopt_span(&mut self) {
+        if let Some(ongoing) = Arc::get_mut(&mut self.0) {
+            let progress = ongoing.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+            ongoing.meta.adopt(&progress.state);
+        }
+    }
+
     fn finish(&self, reply: Reply<'_>) -> Result<Label, Fault> {
         self.0.finish(reply)
     }

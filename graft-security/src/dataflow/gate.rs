@@ -117,7 +117,7 @@ impl DataFlowGate {
         match &self.grants {
             Some(grants) => grants
                 .release(assessment, call)
-                .map_err(|_| Fault::new(FaultCode::RecordUnavailable, call.meta.trace.trace)),
+                .map_err(|_| Fault::new(FaultCode::RecordUnavailable, call.trace())),
             None => Ok(None),
         }
     }
@@ -141,12 +141,12 @@ impl DataFlowGate {
             Event::new(self.clock.now(), self.actor.clone(), action, call.tool.name.clone(), ending);
         event.run = Some(call.meta.run);
         event.call = Some(call.meta.call);
-        event.trace = Some(call.meta.trace.trace);
+        event.trace = Some(call.trace());
         event.intent = call.state.intent;
         event.decision = Some(verdict.decision);
         event.signals = verdict.signals.clone();
         event.policy = Some(self.digest);
-        let trace = call.meta.trace.trace;
+        let trace = call.trace();
         self.recorder.record(&event).map(drop).map_err(|_| Fault::new(FaultCode::RecordUnavailable, trace))
     }
 }
@@ -166,7 +166,7 @@ impl DataFlowGate {
         };
         call.raise(&found);
         self.counts.count(&verdict);
-        let trace = call.meta.trace.trace;
+        let trace = call.trace();
         let result = match verdict.decision {
             Decision::Allow => Ok(()),
             Decision::Declassify if is_released => Ok(()), // each use has its own record by now

@@ -374,7 +374,7 @@ impl Grants {
                 Event::new(self.clock.now(), self.actor.clone(), action, call.tool.name.clone(), Ending::Ok);
             event.run = Some(self.run);
             event.call = Some(call.meta.call);
-            event.trace = Some(call.meta.trace.trace);
+            event.trace = Some(call.trace());
             event.intent = call.state.intent;
             event.decision = Some(Decision::Declassify);
             event.signals = verdict.signals.clone();
