@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use graft_core::{Channel, Clock, Router};
+use graft_core::{Channel, Clock, Invoke, Router};
 use graft_transport::LocalChannel;
 use graft_ugm::Described;
 
@@ -40,6 +40,13 @@ impl Gateway {
     #[must_use]
     pub fn host<S: Described>(self, service: Arc<S>) -> Self {
         Self { router: self.router.with(service.dispatcher()), ..self }
+    }
+
+    /// Hosts what `dispatcher` carries out too: an interface with something around it, such as
+    /// [`Observe::service`](crate::observe::Observe::service), or one that was not generated.
+    #[must_use]
+    pub fn host_dispatcher(self, dispatcher: Arc<dyn Invoke>) -> Self {
+        Self { router: self.router.with(dispatcher), ..self }
     }
 
     /// The hosted interfaces, for a server.

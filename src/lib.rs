@@ -49,6 +49,7 @@ mod clock;
 pub mod config;
 mod connect;
 mod gateway;
+pub mod observe;
 #[cfg(feature = "files")]
 mod traces;
 

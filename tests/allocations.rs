@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::executor::block_on;
 use graft::core::{CallId, OutputTrust, RunId, ToolMetadata};
 use graft::dataflow::DataFlowMode;
+use graft::observe::{Begun, Ended, Observe, Observer};
 use graft::{Agent, Caller, Gateway, Label, Name, Origin, SystemClock, interface};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -51,6 +52,21 @@ impl Direct for Echo {
     }
 }
 
+/// Whoever watches while nobody listens.
+struct Deaf;
+
+impl Observer for Deaf {
+    type Call = ();
+
+    fn is_on(&self) -> bool {
+        false
+    }
+
+    fn begin(&self, _: &Begun<'_, ()>) {}
+
+    fn end(&self, _: (), _: &Ended<'_>) {}
+}
+
 const CALLS: usize = 500;
 
 /// Allocations of one call, in hundredths: the median of some rounds, since tables that grow do so now and then.
@@ -78,7 +94,10 @@ fn a_call_in_this_process_allocates_no_more_than_is_written_here() {
     let channel = Gateway::new().host(Arc::new(Echo)).local();
     let direct: Arc<dyn Direct> = Arc::new(Echo);
     let caller = Caller::new(channel.clone(), Arc::new(SystemClock::new()), RunId([7; 16]));
-    let bare = EchoClient::new(caller);
+    let bare = EchoClient::new(caller.clone());
+    let observe = Observe::new(Deaf, Arc::new(SystemClock::new()));
+    let watched = Gateway::new().host_dispatcher(observe.service(Arc::new(Echo))).local();
+    let watched = EchoClient::new(caller.over(watched).with_interceptors([observe.calls()]));
     let agent =
         Agent::over(channel).data_flow_policy(DataFlowMode::Enforce).timeout(Duration::from_secs(10)).build();
     let run = agent.begin_run("send what I type").expect("the run begins");
@@ -99,6 +118,7 @@ fn a_call_in_this_process_allocates_no_more_than_is_written_here() {
     // In hundredths. What the ledger keeps grows by doubling, which is a few of them.
     for (what, made, bound) in [
         ("bare", allocations(&digits, async |text| echo(&bare, text).await), 100),
+        ("watched, nobody listens", allocations(&digits, async |text| echo(&watched, text).await), 100),
         ("recorded", allocations(&digits, async |text| echo(&guarded, text).await), 110),
         ("recorded, words", allocations(&words, async |text| echo(&guarded, text).await), 110),
         ("judged", allocations(&digits, async |text| send(&guarded, text).await), 300),

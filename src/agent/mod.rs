@@ -20,6 +20,7 @@ use graft_security::dataflow::{
 pub use run::{Run, RunError};
 
 use crate::SystemClock;
+use crate::observe::{Observe, Observer};
 
 /// Builds an [`Agent`].
 pub struct AgentBuilder {
@@ -34,6 +35,7 @@ pub struct AgentBuilder {
     ledger_limit: usize,
     ledger_cap: usize,
     interceptors: Vec<Arc<dyn Interceptor>>,
+    observers: Vec<Arc<dyn Interceptor>>,
     measure: bool,
     grant_key: Option<GrantKey>,
     approval_time: Option<Duration>,
@@ -97,6 +99,13 @@ impl AgentBuilder {
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock, ..self }
+    }
+
+    /// Has calls watched from outside all the rest, so that those are seen which something stops.
+    #[must_use]
+    pub fn observe<O: Observer>(mut self, observe: &Observe<O>) -> Self {
+        self.observers.push(observe.calls());
+        self
     }
 
     /// Adds an interceptor of the host's own, between the records and the policy.
@@ -171,6 +180,7 @@ impl Agent {
             ledger_limit: graft_core::ledger::DEFAULT_LIMIT,
             ledger_cap: graft_core::ledger::DEFAULT_CAP,
             interceptors: Vec::new(),
+            observers: Vec::new(),
             measure: false,
             grant_key: None,
             approval_time: None,
@@ -340,7 +350,7 @@ impl Agent {
         grants: &Arc<Grants>,
     ) -> Vec<Arc<dyn Interceptor>> {
         let set = &self.set;
-        let mut all: Vec<Arc<dyn Interceptor>> = Vec::new();
+        let mut all = set.observers.clone();
         if let Some(recorder) = &set.recorder {
             all.push(Arc::new(CallRecorder::new(recorder.clone(), set.clock.clone(), set.actor.clone())));
         }
