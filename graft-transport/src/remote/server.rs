@@ -78,8 +78,10 @@ impl Server {
     /// streams and their objects, for at most `within`. What is left then is dropped.
     pub async fn drain(mut self, within: Duration) {
         self.phase.send_replace(Phase::Draining);
-        let _ = timeout(within, &mut self.listening).await;
-        self.shutdown().await;
+        // One that has ended is not waited for again.
+        if timeout(within, &mut self.listening).await.is_err() {
+            self.shutdown().await;
+        }
     }
 
     /// Stops listening, drops what runs, and says goodbye on every connection, for at most a second.
