@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use graft_core::{Channel, Clearance, Clock, Fault, FaultCode, Label, Request, TypedBody};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -20,23 +21,32 @@ type Dial = dyn Fn() -> BoxFuture<'static, Result<RemoteChannel, ConnectError>> 
 /// takes no more calls.
 ///
 /// Calls that were under way when a connection broke end in [`FaultCode::Unavailable`] and are not made again;
-/// [`RetryingChannel`](crate::RetryingChannel) does that for those that are marked. After a connection that could
-/// not be made there is a pause, in which calls end at once in [`FaultCode::Unavailable`]. A call that waits for
-/// a connection waits no longer than its deadline, or than the handshake may take.
+/// [`RetryingChannel`](crate::RetryingChannel) does that for those that are marked. Between two attempts there is a
+/// pause, in which calls end at once in [`FaultCode::Unavailable`] if there is no connection. It grows until a
+/// connection lasts for [`Backoff::max`], so that a peer which takes every connection and drops it is spared too. A
+/// call that waits for a connection waits no longer than its deadline, or than the handshake may take; the attempt
+/// goes on without it.
+///
+/// Connections live on the tokio runtime of the call that needed them, or else on that in which the channel was made;
+/// without any, calls end in [`FaultCode::Unavailable`].
 pub struct ReconnectingChannel {
-    dial: Box<Dial>,
+    dial: Arc<Dial>,
     backoff: Backoff,
     clearance: Clearance,
     clock: Arc<dyn Clock>,
+    /// How long an attempt may take: to reach the address, and to say hello.
     patience: Duration,
-    state: Mutex<State>,
+    runtime: Option<Handle>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     current: Option<RemoteChannel>,
-    /// How many times in a row there was no connection.
-    failures: u32,
+    /// How many attempts there were since a connection last lasted.
+    attempts: u32,
+    /// When the last one was made.
+    since: Option<Instant>,
     not_before: Option<Instant>,
 }
 
@@ -50,12 +60,13 @@ impl ReconnectingChannel {
         F: Future<Output = Result<RemoteChannel, ConnectError>> + Send + 'static,
     {
         Self {
-            dial: Box::new(move || dial().boxed()),
+            dial: Arc::new(move || dial().boxed()),
             backoff,
             clearance: options.clearance(),
             clock: options.clock().clone(),
-            patience: options.limits().handshake_timeout(),
-            state: Mutex::default(),
+            patience: options.limits().handshake_timeout().saturating_mul(2),
+            runtime: Handle::try_current().ok(),
+            state: Arc::default(),
         }
     }
 
@@ -67,31 +78,52 @@ impl ReconnectingChannel {
     }
 
     /// The connection, made if there is none. One at a time is made, whoever else wants it waits.
-    async fn connection(&self) -> Result<RemoteChannel, FaultCode> {
-        let mut state = self.state.lock().await;
-        if let Some(current) = state.current.take_if(|current| current.is_ending()) {
-            // Its calls hold it for as long as they need it.
-            drop(current);
-        }
+    async fn connection(&self, runtime: Handle) -> Result<RemoteChannel, FaultCode> {
+        let mut state = self.state.clone().lock_owned().await;
         if let Some(current) = &state.current {
-            return Ok(current.clone());
+            if !current.is_ending() {
+                return Ok(current.clone());
+            }
+            // Its calls hold it for as long as they need it.
+            state.current = None;
+            if state.since.is_some_and(|since| since.elapsed() >= self.backoff.max) {
+                state.attempts = 0;
+            }
         }
         if state.not_before.is_some_and(|not_before| Instant::now() < not_before) {
             return Err(FaultCode::Unavailable);
         }
-        // Whoever gives up meanwhile leaves a pause behind, like any failure.
-        state.failures = state.failures.saturating_add(1);
-        state.not_before = Some(Instant::now() + self.backoff.draw(state.failures));
-        match (self.dial)().await {
-            Ok(channel) => {
-                *state = State { current: Some(channel.clone()), ..State::default() };
-                Ok(channel)
-            }
-            Err(_) => {
-                state.not_before = Some(Instant::now() + self.backoff.draw(state.failures));
-                Err(FaultCode::Unavailable)
-            }
+        state.attempts = state.attempts.saturating_add(1);
+        // Also if the attempt panics.
+        state.not_before = Some(Instant::now() + self.backoff.draw(state.attempts));
+        let (dial, backoff, patience) = (self.dial.clone(), self.backoff, self.patience);
+        // In a task of its own, for a caller that gives up takes nothing away from the others.
+        let attempt = runtime.spawn(async move {
+            let dialled = timeout(patience, async { dial().await }).await;
+            let now = Instant::now();
+            state.since = Some(now);
+            state.not_before = Some(now + backoff.draw(state.attempts));
+            state.current = dialled.ok().and_then(Result::ok);
+            state.current.clone()
+        });
+        attempt.await.ok().flatten().ok_or(FaultCode::Unavailable)
+    }
+
+    /// The same, waited for no longer than `patience`.
+    async fn connected(&self, patience: Duration) -> Result<RemoteChannel, FaultCode> {
+        // Mostly there is one, and then nothing else is needed.
+        if let Ok(state) = self.state.try_lock()
+            && let Some(current) = state.current.as_ref().filter(|current| !current.is_ending())
+        {
+            return Ok(current.clone());
         }
+        let runtime = Handle::try_current().ok().or_else(|| self.runtime.clone());
+        let runtime = runtime.ok_or(FaultCode::Unavailable)?;
+        let within = {
+            let _context = runtime.enter();
+            timeout(patience, self.connection(runtime.clone()))
+        };
+        within.await.unwrap_or(Err(FaultCode::Unavailable))
     }
 }
 
@@ -107,26 +139,24 @@ impl Channel for ReconnectingChannel {
     ) -> BoxFuture<'a, Result<Label, Fault>> {
         Box::pin(async move {
             let fault = |code| Fault::new(code, request.meta.trace.trace);
-            let left = match request.meta.deadline.map(|deadline| deadline.remaining(&*self.clock)) {
-                Some(None) => return Err(fault(FaultCode::DeadlineExceeded)),
-                Some(Some(left)) => Some(left),
-                None => None,
-            };
             // Two patiences: one to wait for somebody else's attempt, one for an own.
-            let patience = left.unwrap_or(self.patience.saturating_mul(2));
-            let connection = match timeout(patience, self.connection()).await {
-                Ok(connection) => connection.map_err(fault)?,
-                Err(_) if left.is_some() => return Err(fault(FaultCode::DeadlineExceeded)),
-                Err(_) => return Err(fault(FaultCode::Unavailable)),
+            let mut patience = self.patience.saturating_mul(2);
+            let left = || request.meta.deadline.map(|deadline| deadline.remaining(&*self.clock));
+            match left() {
+                Some(None) => return Err(fault(FaultCode::DeadlineExceeded)),
+                Some(Some(left)) => patience = left,
+                None => {}
+            }
+            let connection = match self.connected(patience).await {
+                Ok(connection) => connection,
+                Err(_) if left() == Some(None) => return Err(fault(FaultCode::DeadlineExceeded)),
+                Err(code) => return Err(fault(code)),
             };
             connection.call(request, body).await
         })
     }
 
     fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
-        Box::pin(async move {
-            let connection = timeout(self.patience.saturating_mul(2), self.connection()).await;
-            connection.map_err(|_| FaultCode::Unavailable)??.health().await
-        })
+        Box::pin(async move { self.connected(self.patience.saturating_mul(2)).await?.health().await })
     }
 }

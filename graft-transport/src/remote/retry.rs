@@ -1,10 +1,12 @@
 //! A channel that makes marked calls again.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use graft_core::{Channel, Clearance, Clock, Fault, FaultCode, Label, Request, TypedBody};
-use tokio::time::sleep;
+use tokio::runtime::Handle;
+use tokio::time::{Sleep, sleep};
 
 use crate::Retry;
 
@@ -13,13 +15,15 @@ use crate::Retry;
 ///
 /// Retries are bounded in number, by a budget and by the deadline of the call. The budget is that of gRPC's retry
 /// throttling (<https://github.com/grpc/proposal/blob/master/A6-client-retries.md>): each call that succeeds adds
-/// its percentage of a token, each retry takes one, and ten are there from the beginning.
+/// its percentage of a token, each retry takes one, and ten are there from the beginning. Without a tokio runtime,
+/// at the call or where the channel was made, there is nothing to pause on and no retry.
 pub struct RetryingChannel {
     inner: Arc<dyn Channel>,
     retry: Retry,
     clock: Arc<dyn Clock>,
     /// In hundredths.
     tokens: Mutex<u32>,
+    runtime: Option<Handle>,
 }
 
 /// The most tokens that are kept, in hundredths.
@@ -28,7 +32,7 @@ const MOST: u32 = 1000;
 impl RetryingChannel {
     /// A channel over `inner`, the deadlines of whose calls are on `clock`.
     pub fn new(inner: Arc<dyn Channel>, retry: Retry, clock: Arc<dyn Clock>) -> Self {
-        Self { inner, retry, clock, tokens: Mutex::new(MOST) }
+        Self { inner, retry, clock, tokens: Mutex::new(MOST), runtime: Handle::try_current().ok() }
     }
 
     fn tokens(&self) -> std::sync::MutexGuard<'_, u32> {
@@ -38,6 +42,13 @@ impl RetryingChannel {
     fn succeeded(&self) {
         let mut tokens = self.tokens();
         *tokens = MOST.min(*tokens + u32::from(self.retry.percent));
+    }
+
+    /// A pause on the tokio runtime of the caller, or else on that in which the channel was made.
+    fn pause(&self, pause: Duration) -> Option<Sleep> {
+        let runtime = Handle::try_current().ok().or_else(|| self.runtime.clone())?;
+        let _context = runtime.enter();
+        Some(sleep(pause))
     }
 
     fn takes_token(&self) -> bool {
@@ -81,8 +92,9 @@ impl Channel for RetryingChannel {
                 if !goes_on || !self.takes_token() {
                     return Err(fault);
                 }
+                let Some(slept) = self.pause(pause) else { return Err(fault) };
                 attempt += 1;
-                sleep(pause).await;
+                slept.await;
             }
         })
     }
