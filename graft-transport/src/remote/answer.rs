@@ -53,6 +53,7 @@ async fn carry_out(
     };
     if let Some(admit) = link.options.admit() {
         admit.admit(&request)?;
+        link.admitted();
     }
     let object = match frame.handle {
         Some(handle) => Some(object(link, handle)?),
@@ -105,16 +106,19 @@ pub(super) fn finish(link: &Arc<Link>, answered: Answered) -> Outgoing {
     if !state.session.is_serving(number) {
         return reply;
     }
-    match ports::announce(&mut state, link, now, exports) {
-        Ok(ports) => {
-            if state.session.reply(number, kind, &label, &mut reply, ports.wire()) {
-                drop(state);
-                ports.start(&Hold::new(link));
-            } else {
-                ports.withdraw(&mut state, link);
-            }
+    let garbage = match ports::announce(&mut state, link, now, exports) {
+        Ok(ports) if state.session.reply(number, kind, &label, &mut reply, ports.wire()) => {
+            drop(state);
+            ports.start(&Hold::new(link));
+            return reply;
         }
-        Err(code) => drop(state.session.fault(number, code)),
-    }
+        Ok(ports) => ports.withdraw(&mut state, link),
+        Err((code, garbage)) => {
+            state.session.fault(number, code);
+            garbage
+        }
+    };
+    drop(state);
+    drop(garbage);
     reply
 }

@@ -8,8 +8,9 @@ use graft_core::{
     Deadline, Fault, FaultCode, HandleId, Incoming, Label, Outgoing, Request, TraceId, TypedBody,
 };
 
-use super::link::{Driver, Link};
+use super::link::{Driver, Garbage, Link};
 use super::ports::{self, Hold};
+use super::pump::Broken;
 use crate::session::Answer;
 use crate::wire::RequestHead;
 
@@ -29,8 +30,8 @@ pub(super) struct RemoteCall<'a> {
 
 enum Stage {
     New,
-    /// Encoded, and there was no room for it.
-    Encoded(Outgoing),
+    /// Encoded, and there was no room for it; what it waits with.
+    Encoded(Outgoing, u64),
     Waiting {
         place: usize,
         number: u64,
@@ -66,9 +67,9 @@ impl<'a> RemoteCall<'a> {
                 if let Err(code) = self.body.encode_args(&mut args) {
                     return Poll::Ready(Err((code, None)));
                 }
-                self.poll_queue(args, cx)
+                self.poll_queue(args, None, cx)
             }
-            Stage::Encoded(args) => self.poll_queue(args, cx),
+            Stage::Encoded(args, ticket) => self.poll_queue(args, Some(ticket), cx),
             stage @ Stage::Waiting { place, .. } => {
                 self.stage = stage;
                 Poll::Ready(Ok(place))
@@ -83,7 +84,12 @@ impl<'a> RemoteCall<'a> {
     }
 
     /// Queues the request once there is room for it; the place in which to wait.
-    fn poll_queue(&mut self, mut args: Outgoing, cx: &mut Context<'_>) -> Poll<Result<usize, FaultCode>> {
+    fn poll_queue(
+        &mut self,
+        mut args: Outgoing,
+        ticket: Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, FaultCode>> {
         let hold = self.hold.clone();
         let link = hold.link();
         let remaining = match self.request.meta.deadline {
@@ -97,14 +103,24 @@ impl<'a> RemoteCall<'a> {
         let exports = std::mem::take(&mut args.ports);
         let mut state = link.lock();
         if !state.session.has_room() && state.session.closed().is_none() {
-            state.room.push(cx.waker().clone());
+            let until = remaining.map(|left| now.saturating_add(left));
+            let ticket = state.room.wait(ticket, cx.waker(), until);
+            // The task sees to the deadline.
+            state.drive_by_task(link);
             args.ports = exports;
-            self.stage = Stage::Encoded(args);
+            self.stage = Stage::Encoded(args, ticket);
             return Poll::Pending;
+        }
+        if let Some(ticket) = ticket {
+            state.room.leave(ticket);
         }
         let ports = match ports::announce(&mut state, link, now, exports) {
             Ok(ports) => ports,
-            Err(code) => return Poll::Ready(Err(code)),
+            Err((code, garbage)) => {
+                drop(state);
+                drop(garbage);
+                return Poll::Ready(Err(code));
+            }
         };
         let request = Request { handle: self.handle, ..self.request };
         let head = RequestHead { request: &request, remaining };
@@ -114,7 +130,9 @@ impl<'a> RemoteCall<'a> {
             Ok(number) => number,
             Err(code) => {
                 state.waiters().remove(place);
-                ports.withdraw(&mut state, link);
+                let garbage = ports.withdraw(&mut state, link);
+                drop(state);
+                drop(garbage);
                 return Poll::Ready(Err(code));
             }
         };
@@ -123,6 +141,8 @@ impl<'a> RemoteCall<'a> {
         state.choose_driver(link, place);
         drop(state);
         ports.start(&self.hold);
+        // Nothing of a call stays behind it.
+        args.clear();
         SCRATCH.set(args);
         Poll::Ready(Ok(place))
     }
@@ -138,7 +158,7 @@ impl<'a> RemoteCall<'a> {
             state.driver == Driver::Caller(place)
         };
         if drives {
-            self.drive(link, place, cx);
+            drive(link, place, cx);
         }
         let mut state = link.lock();
         if !state.waiters().is_answered(place) {
@@ -148,34 +168,6 @@ impl<'a> RemoteCall<'a> {
         let answer = state.leave(link, place);
         drop(state);
         Poll::Ready(self.take(answer))
-    }
-
-    /// Moves bytes until the answer is there or there are none.
-    fn drive(&self, link: &Link, place: usize, cx: &mut Context<'_>) {
-        let mut pump = link.pump();
-        let Some(pump) = pump.as_mut() else { return };
-        if pump.write(link, cx).is_err() {
-            return;
-        }
-        loop {
-            match pump.read(link, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) | Poll::Pending => return,
-            }
-            let now = link.now();
-            let mut state = link.lock();
-            state.session.handle(now, &mut pump.input);
-            let garbage = state.dispatch(link);
-            let (is_over, has_output) = (
-                state.waiters().is_answered(place) || state.driver != Driver::Caller(place),
-                state.session.has_output(),
-            );
-            drop(state);
-            drop(garbage);
-            if has_output && pump.write(link, cx).is_err() || is_over {
-                return;
-            }
-        }
     }
 
     fn take(&mut self, answer: Option<Answer>) -> Result<Label, Failed> {
@@ -197,6 +189,42 @@ impl<'a> RemoteCall<'a> {
     }
 }
 
+/// Moves bytes until the answer is there or there are none.
+fn drive(link: &Link, place: usize, cx: &mut Context<'_>) {
+    // Dropped when the pump is let go.
+    let mut garbage = Garbage::default();
+    if let Err(broken) = drive_pump(link, place, cx, &mut garbage) {
+        link.broke(broken);
+    }
+}
+
+fn drive_pump(link: &Link, place: usize, cx: &mut Context<'_>, garbage: &mut Garbage) -> Result<(), Broken> {
+    let mut pump = link.pump();
+    let Some(pump) = pump.as_mut() else { return Ok(()) };
+    // Asked while the pump is held: whoever took over since may have read already and waits to be woken by the
+    // stream, which wakes only the last who read.
+    if link.lock().driver != Driver::Caller(place) {
+        return Ok(());
+    }
+    pump.write(link, cx)?;
+    while pump.read(cx)?.is_ready() {
+        let now = link.now();
+        let mut state = link.lock();
+        state.session.handle(now, &mut pump.input);
+        state.dispatch(link, garbage);
+        let is_over = state.waiters().is_answered(place) || state.driver != Driver::Caller(place);
+        let has_output = state.session.has_output();
+        drop(state);
+        if has_output {
+            pump.write(link, cx)?;
+        }
+        if is_over {
+            break;
+        }
+    }
+    Ok(())
+}
+
 fn left(deadline: Deadline, link: &Link) -> Option<std::time::Duration> {
     deadline.remaining(&**link.options.clock())
 }
@@ -212,7 +240,11 @@ impl Future for RemoteCall<'_> {
 
 impl Drop for RemoteCall<'_> {
     fn drop(&mut self) {
-        let Stage::Waiting { place, number } = self.stage else { return };
+        let (place, number) = match self.stage {
+            Stage::Waiting { place, number } => (place, number),
+            Stage::Encoded(_, ticket) => return self.link().lock().room.leave(ticket),
+            Stage::New | Stage::Done => return,
+        };
         let hold = self.hold.clone();
         let answer = hold.link().tell(|state| {
             state.session.cancel(number);

@@ -114,7 +114,9 @@ impl RemoteChannel {
     /// the middle of its work.
     ///
     /// # Errors
-    /// The fault of a connection that ended, or [`FaultCode::LimitExceeded`] after a thousand interfaces.
+    /// The fault of a connection that ended, [`FaultCode::LimitExceeded`] after a thousand interfaces, or
+    /// [`FaultCode::Unavailable`] if the peer does not say within [`Limits::keepalive`](crate::Limits::keepalive). One
+    /// that asks who calls says nothing before it let a call in.
     pub async fn hosts(&self, interface: InterfaceId) -> Result<bool, FaultCode> {
         self.link().hosts(interface).await
     }

@@ -1,6 +1,7 @@
 //! What the callers of a connection, its background task and its objects share.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Waker;
@@ -8,12 +9,15 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 use futures::task::AtomicWaker;
+use graft_core::port::Export;
 use graft_core::{FaultCode, HandleId, InterfaceId, Invoke, Peer, Router};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::RemoteOptions;
 use super::pump::Pump;
+use super::room::Room;
 use crate::net::BoxedIo;
 use crate::session::{Answer, Event, IncomingRequest, NumberMap, Role, Session, Transmit};
 use crate::{CloseReason, Closed};
@@ -32,6 +36,8 @@ pub(super) struct Link {
     pub(super) broken: OnceLock<std::io::Error>,
     /// Wakes the background task.
     pub(super) task: AtomicWaker,
+    /// Whether a call of the peer was let in. Before, it is told of nothing but health.
+    is_admitted: AtomicBool,
     /// The end that callers hold. Nobody does at a server.
     pub(super) owner: OnceLock<Weak<super::channel::Owner>>,
 }
@@ -98,20 +104,37 @@ pub(super) struct State {
     /// Who waits for items, for credit and for room in what is to be written.
     pub(super) readers: NumberMap<Waker>,
     pub(super) writers: NumberMap<Waker>,
-    pub(super) room: Vec<Waker>,
+    pub(super) room: Room,
     /// What produces items for the peer.
     pub(super) producers: NumberMap<AbortHandle>,
     pub(super) objects: NumberMap<Arc<dyn Invoke>>,
     pub(super) requests: VecDeque<IncomingRequest>,
+    /// Interfaces of which the peer wants to know whether they are hosted.
+    pub(super) binds: Vec<InterfaceId>,
     opened: Vec<oneshot::Sender<()>>,
-    health: VecDeque<oneshot::Sender<bool>>,
+    health: Vec<oneshot::Sender<bool>>,
     hosted: Vec<(InterfaceId, bool)>,
     asked: Vec<(InterfaceId, oneshot::Sender<bool>)>,
 }
 
-/// What has to be dropped once the state is unlocked: it is user code's.
+/// What has to be dropped once the locks are released: it is user code's. What panics on that way ends alone.
 #[derive(Default)]
-pub(super) struct Garbage(Vec<Arc<dyn Invoke>>);
+#[must_use]
+pub(super) struct Garbage(Vec<Export>);
+
+impl Garbage {
+    pub(super) fn add(&mut self, dropped: impl IntoIterator<Item = Export>) {
+        self.0.extend(dropped);
+    }
+}
+
+impl Drop for Garbage {
+    fn drop(&mut self) {
+        for dropped in self.0.drain(..) {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(dropped)));
+        }
+    }
+}
 
 impl Link {
     pub(super) fn new(
@@ -132,16 +155,19 @@ impl Link {
             waiters: Waiters::default(),
             readers: NumberMap::default(),
             writers: NumberMap::default(),
-            room: Vec::new(),
+            room: Room::default(),
             producers: NumberMap::default(),
             objects: NumberMap::default(),
             requests: VecDeque::new(),
+            binds: Vec::new(),
             opened: Vec::new(),
-            health: VecDeque::new(),
+            health: Vec::new(),
             hosted: Vec::new(),
             asked: Vec::new(),
         };
+        let is_admitted = AtomicBool::new(options.admit().is_none());
         Arc::new(Self {
+            is_admitted,
             options,
             host,
             peer: Arc::new(peer),
@@ -173,7 +199,7 @@ impl Link {
         let had_room = state.session.has_room();
         let is_there = state.session.poll_transmit(transmit);
         if !had_room {
-            state.room.drain(..).for_each(Waker::wake);
+            state.room.wake_all();
             state.wake_writers();
         }
         is_there
@@ -188,7 +214,8 @@ impl Link {
     pub(super) fn close(&self, closed: Closed) -> Closed {
         let mut state = self.lock();
         let closed = state.session.close(closed);
-        let garbage = state.dispatch(self);
+        let mut garbage = Garbage::default();
+        state.dispatch(self, &mut garbage);
         drop(state);
         drop(garbage);
         self.task.wake();
@@ -201,6 +228,28 @@ impl Link {
         let told = tell(&mut state);
         state.drive_by_task(self);
         told
+    }
+
+    /// A call of the peer was let in.
+    pub(super) fn admitted(&self) {
+        if !self.is_admitted.load(Ordering::Relaxed) {
+            self.is_admitted.store(true, Ordering::Relaxed);
+            self.tell(|_| ());
+        }
+    }
+
+    /// Says which of the interfaces that the peer named are hosted, once it may know; whether it said anything.
+    pub(super) fn answer_binds(&self) -> bool {
+        let binds = match self.is_admitted.load(Ordering::Relaxed) {
+            true => std::mem::take(&mut self.lock().binds),
+            false => return false,
+        };
+        for interface in &binds {
+            // A service says itself what it hosts, so no lock is held.
+            let hosted = catch_unwind(AssertUnwindSafe(|| self.host.router.route(*interface).is_some()));
+            self.lock().session.bound(*interface, hosted.unwrap_or(false));
+        }
+        !binds.is_empty()
     }
 
     pub(super) async fn opened(&self) -> Result<(), Closed> {
@@ -230,11 +279,28 @@ impl Link {
         let (sender, receiver) = oneshot::channel();
         self.tell(|state| {
             if state.session.closed().is_none() {
-                state.session.ask_health();
-                state.health.push_back(sender);
+                // One question for all who ask while it is open, so that a thousand probes are not a flood.
+                if state.health.is_empty() {
+                    state.session.ask_health();
+                }
+                state.health.retain(|asked| !asked.is_canceled());
+                state.health.push(sender);
             }
         });
-        receiver.await.map_err(|_| self.fault_code())
+        self.said(receiver).await
+    }
+
+    /// What the peer says to a question; its silence is borne for as long as any other.
+    async fn said(&self, answer: oneshot::Receiver<bool>) -> Result<bool, FaultCode> {
+        let within = {
+            let _context = self.runtime.enter();
+            timeout(self.options.limits().keepalive(), answer)
+        };
+        match within.await {
+            Ok(Ok(said)) => Ok(said),
+            Ok(Err(_)) => Err(self.fault_code()),
+            Err(_) => Err(FaultCode::Unavailable),
+        }
     }
 
     /// Whether the peer hosts `interface` for everybody.
@@ -244,13 +310,14 @@ impl Link {
             state.session.bind(interface)?;
             let known = state.hosted.iter().find(|(known, _)| *known == interface);
             if known.is_none() && state.session.closed().is_none() {
+                state.asked.retain(|(_, asked)| !asked.is_canceled());
                 state.asked.push((interface, sender));
             }
             Ok(known.map(|(_, is_hosted)| *is_hosted))
         })?;
         match known {
             Some(is_hosted) => Ok(is_hosted),
-            None => receiver.await.map_err(|_| self.fault_code()),
+            None => self.said(receiver).await,
         }
     }
 }
@@ -264,6 +331,11 @@ impl State {
         }
     }
 
+    /// When there is something to do without anything coming in.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.session.poll_timeout().into_iter().chain(self.room.due()).min()
+    }
+
     /// Decides who moves the bytes of a call that was just queued; whether it is its caller.
     pub(super) fn choose_driver(&mut self, link: &Link, place: usize) -> bool {
         let is_alone = self.session.in_flight() == 1 && !self.session.has_ports();
@@ -273,7 +345,7 @@ impl State {
             return false;
         }
         self.generation += 1;
-        let is_earlier = match (self.session.poll_timeout(), self.armed) {
+        let is_earlier = match (self.due(), self.armed) {
             (Some(due), Some(armed)) => due < armed,
             (due, _) => due.is_some(),
         };
@@ -304,9 +376,8 @@ impl State {
         self.writers.drain().for_each(|(_, waker)| waker.wake());
     }
 
-    /// Does what the session's events ask for. What comes back is to be dropped after unlocking.
-    pub(super) fn dispatch(&mut self, link: &Link) -> Garbage {
-        let mut garbage = Garbage::default();
+    /// Does what the session's events ask for. What is left in `garbage` is to be dropped after unlocking.
+    pub(super) fn dispatch(&mut self, link: &Link, garbage: &mut Garbage) {
         while let Some(event) = self.session.poll_event() {
             match event {
                 Event::Answer(place, answer) => self.waiters.answer(place, answer),
@@ -325,12 +396,9 @@ impl State {
                 }
                 Event::Released(handle) => {
                     link.host.gone(handle);
-                    garbage.0.extend(self.objects.remove(&handle.0));
+                    garbage.add(self.objects.remove(&handle.0).map(Export::Object));
                 }
-                Event::Bind(interface) => {
-                    let is_hosted = link.host.router.route(interface).is_some();
-                    self.session.bound(interface, is_hosted);
-                }
+                Event::Bind(interface) => self.binds.push(interface),
                 Event::Bound(interface, is_hosted) => {
                     self.hosted.push((interface, is_hosted));
                     let (answered, rest) = std::mem::take(&mut self.asked)
@@ -350,30 +418,34 @@ impl State {
                     let is_ok = link.host.is_ready.load(Ordering::Relaxed) && !self.session.drains();
                     self.session.answer_health(is_ok);
                 }
-                Event::Health(is_ok) => drop(self.health.pop_front().map(|asked| asked.send(is_ok))),
+                Event::Health(is_ok) => {
+                    for asked in self.health.drain(..) {
+                        let _ = asked.send(is_ok);
+                    }
+                }
                 Event::Draining => {}
-                Event::Closed(closed) => self.settle(link, closed, &mut garbage),
+                Event::Closed(closed) => self.settle(link, closed, garbage),
             }
         }
-        if !self.requests.is_empty() && self.driver != Driver::Task {
+        if !(self.requests.is_empty() && self.binds.is_empty()) && self.driver != Driver::Task {
             self.drive_by_task(link);
         }
-        garbage
     }
 
     /// Nothing waits any more.
     fn settle(&mut self, link: &Link, closed: Closed, garbage: &mut Garbage) {
         self.waiters.answer_all(&Answer::Fault { code: closed.fault_code(), trace: None });
         self.readers.drain().chain(self.writers.drain()).for_each(|(_, waker)| waker.wake());
-        self.room.drain(..).for_each(Waker::wake);
+        self.room.wake_all();
         self.producers.drain().for_each(|(_, producer)| producer.abort());
         self.requests.clear();
+        self.binds.clear();
         self.opened.clear();
         self.health.clear();
         self.asked.clear();
         for (handle, object) in self.objects.drain() {
             link.host.gone(HandleId(handle));
-            garbage.0.push(object);
+            garbage.add([Export::Object(object)]);
         }
     }
 }
@@ -445,6 +517,7 @@ pub(super) struct EndOnDrop(pub(super) Arc<Link>);
 impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.disconnected();
-        self.0.pump().take();
+        let pump = self.0.pump().take();
+        drop(pump);
     }
 }

@@ -18,6 +18,7 @@ mod ports;
 mod pump;
 mod reconnect;
 mod retry;
+mod room;
 mod server;
 mod task;
 

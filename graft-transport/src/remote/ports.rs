@@ -1,6 +1,6 @@
 //! Streams and objects that cross a connection.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use graft_core::{Channel, Clearance, Fault, FaultCode, HandleId, Label, Request,
 
 use super::call::RemoteCall;
 use super::channel::Owner;
-use super::link::{Link, State};
+use super::link::{Garbage, Link, State};
 use crate::session::{Room, Taken};
 use crate::wire::Port;
 
@@ -42,15 +42,16 @@ pub(super) struct Announced {
     streams: Vec<(u64, ItemStream)>,
 }
 
-/// Gives ports their numbers.
+/// Gives ports their numbers. If it cannot, they come back to be dropped after unlocking.
 pub(super) fn announce(
     state: &mut State,
     link: &Link,
     now: Duration,
     exports: Vec<Export>,
-) -> Result<Announced, FaultCode> {
+) -> Result<Announced, (FaultCode, Garbage)> {
     let mut announced = Announced::default();
-    for export in exports {
+    let mut exports = exports.into_iter();
+    while let Some(export) = exports.next() {
         match export {
             Export::Items(items) => {
                 let stream = state.session.produce();
@@ -61,8 +62,9 @@ pub(super) fn announce(
                 let handle = link.host.new_handle();
                 if let Err(code) = state.session.host(now, handle) {
                     link.host.gone(handle);
-                    announced.withdraw(state, link);
-                    return Err(code);
+                    let mut garbage = announced.withdraw(state, link);
+                    garbage.add([Export::Object(object)].into_iter().chain(exports));
+                    return Err((code, garbage));
                 }
                 state.objects.insert(handle.0, object);
                 announced.wire.push(Port::Object(handle));
@@ -78,18 +80,21 @@ impl Announced {
         &self.wire
     }
 
-    /// They do not go out after all.
-    pub(super) fn withdraw(&self, state: &mut State, link: &Link) {
+    /// They do not go out after all. What comes back is to be dropped after unlocking.
+    pub(super) fn withdraw(self, state: &mut State, link: &Link) -> Garbage {
+        let mut garbage = Garbage::default();
         for port in &self.wire {
             match port {
                 Port::Items(stream) => state.session.unproduce(*stream),
                 Port::Object(handle) => {
                     state.session.unhost(*handle);
-                    state.objects.remove(&handle.0);
+                    garbage.add(state.objects.remove(&handle.0).map(Export::Object));
                     link.host.gone(*handle);
                 }
             }
         }
+        garbage.add(self.streams.into_iter().map(|(_, items)| Export::Items(items)));
+        garbage
     }
 
     /// They went out: items begin to flow.
@@ -139,7 +144,8 @@ async fn produce(link: Arc<Link>, stream: u64, mut items: ItemStream) {
             Err(None) => return,
         }
     };
-    drop(items);
+    // Its end is told also if it panics once more.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(items)));
     link.tell(|state| {
         state.session.finish(stream, end);
         state.producers.remove(&stream);

@@ -21,6 +21,9 @@ const SLICES: usize = 16;
 const FAREWELL: std::time::Duration = std::time::Duration::from_millis(500);
 const FAREWELL_BYTES: u64 = 1 << 20;
 
+/// The stream is at its end or does not work. Whoever drives closes the session once the pump is let go.
+pub(super) struct Broken(pub(super) Option<std::io::Error>);
+
 /// The stream, what is half read and what is half written.
 pub(super) struct Pump {
     io: BoxedIo,
@@ -47,7 +50,7 @@ impl Pump {
     }
 
     /// Writes until there is nothing left or the stream takes no more.
-    pub(super) fn write(&mut self, link: &Link, cx: &mut Context<'_>) -> Result<(), Closed> {
+    pub(super) fn write(&mut self, link: &Link, cx: &mut Context<'_>) -> Result<(), Broken> {
         loop {
             if self.transmit.is_empty() && !link.fetch(&mut self.transmit) {
                 break;
@@ -65,8 +68,8 @@ impl Pump {
                     self.needs_flush = true;
                     self.stalled(link, false);
                 }
-                Poll::Ready(Ok(_)) => return Err(link.disconnected()),
-                Poll::Ready(Err(error)) => return Err(link.broke(error)),
+                Poll::Ready(Ok(_)) => return Err(Broken(None)),
+                Poll::Ready(Err(error)) => return Err(Broken(Some(error))),
                 Poll::Pending => {
                     self.stalled(link, true);
                     return Ok(());
@@ -79,7 +82,7 @@ impl Pump {
                     self.needs_flush = false;
                     self.stalled(link, false);
                 }
-                Poll::Ready(Err(error)) => return Err(link.broke(error)),
+                Poll::Ready(Err(error)) => return Err(Broken(Some(error))),
                 Poll::Pending => self.stalled(link, true),
             }
         }
@@ -93,7 +96,7 @@ impl Pump {
     }
 
     /// Reads once into `input`.
-    pub(super) fn read(&mut self, link: &Link, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Broken> {
         // A frame longer than a read gets its whole room at once; its length was checked when its head came.
         let missing = if self.input.is_empty() { 0 } else { Session::<(), ()>::missing(&self.input) };
         let is_long = missing > *READ.end();
@@ -113,12 +116,17 @@ impl Pump {
                 if n == room {
                     self.read = (self.read * 4).min(*READ.end());
                 }
-                Poll::Ready(Ok(()))
+                Ok(Poll::Ready(()))
             }
-            Poll::Ready(Ok(_)) => Poll::Ready(Err(link.disconnected())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(link.broke(error))),
-            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(_)) => Err(Broken(None)),
+            Poll::Ready(Err(error)) => Err(Broken(Some(error))),
+            Poll::Pending => Ok(Poll::Pending),
         }
+    }
+
+    /// Whether everything that was fetched went out.
+    pub(super) fn is_written(&self) -> bool {
+        self.transmit.is_empty() && !self.needs_flush
     }
 
     /// Gives back the memory of a connection that has nothing to do.
@@ -159,9 +167,11 @@ impl Link {
         self.lock().requests.shrink_to_fit();
     }
 
-    /// The stream broke, and said why.
-    fn broke(&self, error: std::io::Error) -> Closed {
-        let _ = self.broken.set(error);
+    /// The stream broke, and perhaps said why.
+    pub(super) fn broke(&self, Broken(error): Broken) -> Closed {
+        if let Some(error) = error {
+            let _ = self.broken.set(error);
+        }
         self.disconnected()
     }
 

@@ -73,7 +73,8 @@ impl ReconnectingChannel {
     /// The same with a connection that is there already.
     #[must_use]
     pub fn with_connection(mut self, channel: RemoteChannel) -> Self {
-        self.state.get_mut().current = Some(channel);
+        let state = State { current: Some(channel), since: Some(Instant::now()), ..State::default() };
+        self.state = Arc::new(Mutex::new(state));
         self
     }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use graft_core::Outgoing;
+use futures::FutureExt;
+use graft_core::{FaultCode, Outgoing};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Dispatch;
 use super::answer::{Answered, answer, finish};
-use super::link::{Driver, EndOnDrop, Link};
+use super::link::{Driver, EndOnDrop, Garbage, Link, State};
+use super::pump::Broken;
 use crate::session::IncomingRequest;
 use crate::{CloseReason, Closed};
 
@@ -44,9 +46,13 @@ struct Task<F, Make> {
     requests: Vec<IncomingRequest>,
     timer: Pin<Box<Sleep>>,
     has_yielded: bool,
-    /// What the generation was at the last tick.
-    seen: Option<u64>,
+    /// When to look whether anything happened, and whether that is because nobody may be reading.
+    look: Option<(bool, Instant)>,
+    /// What the generation was when that was set.
+    seen: u64,
     has_rested: bool,
+    /// Whether all that was queued went out, when it was last seen to.
+    is_written: bool,
 }
 
 impl<F, Make> Task<F, Make>
@@ -63,8 +69,10 @@ where
             requests: Vec::new(),
             timer: Box::pin(sleep_until(Instant::now())),
             has_yielded: false,
-            seen: None,
+            look: None,
+            seen: 0,
             has_rested: false,
+            is_written: true,
         }
     }
 
@@ -92,49 +100,51 @@ where
     fn poll_drive(&mut self, cx: &mut Context<'_>) -> Result<(), Closed> {
         let link = self.link.clone();
         loop {
-            let mut is_idle = false;
-            {
-                let mut pump = link.pump();
-                let Some(pump) = pump.as_mut() else { return Err(Closed::by_us(CloseReason::Disconnected)) };
-                if link.lock().driver == Driver::Task {
-                    pump.write(&link, cx)?;
-                    if !link.lock().session.reads() {
-                        is_idle = true;
-                    } else {
-                        match pump.read(&link, cx) {
-                            Poll::Ready(read) => {
-                                read?;
-                                let now = link.now();
-                                let mut state = link.lock();
-                                state.session.handle(now, &mut pump.input);
-                                state.generation += 1;
-                                self.has_rested = false;
-                                let garbage = state.dispatch(&link);
-                                drop(state);
-                                drop(garbage);
-                            }
-                            Poll::Pending => is_idle = true,
-                        }
-                    }
-                } else {
-                    is_idle = true;
-                }
-            }
-            {
+            let mut garbage = Garbage::default();
+            let moved = self.poll_pump(cx, &mut garbage);
+            drop(garbage);
+            let has_read = moved.map_err(|broken| link.broke(broken))?;
+            let is_asked = {
                 let mut state = link.lock();
                 if let Some(closed) = state.session.closed() {
                     return Err(closed);
                 }
-                self.requests.extend(state.requests.drain(..));
-            }
-            let any = !self.requests.is_empty();
+                let State { session, requests, binds, .. } = &mut *state;
+                // One that was cancelled meanwhile does not begin.
+                let wanted = requests.drain(..).filter(|request| session.is_serving(request.frame.number));
+                self.requests.extend(wanted);
+                !binds.is_empty()
+            };
+            let any = (is_asked && link.answer_binds()) | !self.requests.is_empty();
             let mut requests = std::mem::take(&mut self.requests);
             requests.drain(..).for_each(|request| self.carry_out(request));
             self.requests = requests;
-            if is_idle && !any {
+            if !has_read && !any {
                 return Ok(());
             }
         }
+    }
+
+    /// Writes what there is and reads once, if it is the task that drives; whether anything came in.
+    fn poll_pump(&mut self, cx: &mut Context<'_>, garbage: &mut Garbage) -> Result<bool, Broken> {
+        let link = &self.link;
+        let mut pump = link.pump();
+        let pump = pump.as_mut().ok_or(Broken(None))?;
+        if link.lock().driver != Driver::Task {
+            return Ok(false);
+        }
+        pump.write(link, cx)?;
+        self.is_written = pump.is_written();
+        if !link.lock().session.reads() || pump.read(cx)?.is_pending() {
+            return Ok(false);
+        }
+        let now = link.now();
+        let mut state = link.lock();
+        state.session.handle(now, &mut pump.input);
+        state.generation += 1;
+        self.has_rested = false;
+        state.dispatch(link, garbage);
+        Ok(true)
     }
 
     /// Begins a call here; what has to wait goes on in a task of its own.
@@ -155,9 +165,11 @@ where
             }));
             match polled {
                 Ok(Poll::Ready(answered)) => {
-                    let reply = finish(&self.link, answered);
+                    let mut reply = finish(&self.link, answered);
                     if self.spare.len() < SPARE {
                         self.spare.push(future);
+                        // Nothing of a reply stays behind it.
+                        reply.clear();
                         self.replies.push(reply);
                     }
                     return;
@@ -165,15 +177,18 @@ where
                 Ok(Poll::Pending) => {}
                 Err(_) => {
                     // User code is caught further in; this is ours.
-                    self.link.lock().session.fault(number, graft_core::FaultCode::Internal);
+                    self.link.lock().session.fault(number, FaultCode::Internal);
                     return;
                 }
             }
         }
         let link = self.link.clone();
         let task = self.link.runtime.spawn(async move {
-            let answered = future.await;
-            finish(&link, answered);
+            // User code is caught further in; whatever else panics must not leave a call without an answer.
+            match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(answered) => drop(finish(&link, answered)),
+                Err(_) => drop(link.lock().session.fault(number, FaultCode::Internal)),
+            }
             link.tell(|_| ());
         });
         let ended = self.link.lock().session.attach(number, task.abort_handle());
@@ -182,36 +197,53 @@ where
         }
     }
 
+    /// When to look whether anything happened since: after a tick if nobody may be reading, else after a rest.
+    fn look(&mut self, is_lone: bool, rests: bool, generation: u64) -> Option<Instant> {
+        if !is_lone && !rests {
+            self.look = None;
+        } else if self.look.is_none_or(|(was_lone, _)| was_lone != is_lone) {
+            let wait = if is_lone { TICK } else { REST };
+            self.seen = generation;
+            self.look = Some((is_lone, Instant::now() + wait));
+        }
+        self.look.map(|(_, at)| at)
+    }
+
     /// Does what is due and sees to it that the task is woken in time for the rest.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = self.link.now();
             let mut state = self.link.lock();
-            if state.session.poll_timeout().is_some_and(|due| due <= now) {
+            if state.due().is_some_and(|due| due <= now) {
+                state.room.expire(now);
                 state.session.handle_timeout(now);
-                let garbage = state.dispatch(&self.link);
+                let mut garbage = Garbage::default();
+                state.dispatch(&self.link, &mut garbage);
                 state.drive_by_task(&self.link);
                 drop(state);
                 drop(garbage);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if state.session.drains() && state.session.serving() == 0 && !state.session.has_ports() {
-                state.session.close(Closed::by_us(CloseReason::Done));
-                let garbage = state.dispatch(&self.link);
+            let is_written = self.is_written && !state.session.has_output();
+            if state.session.drains()
+                && state.session.serving() == 0
+                && !state.session.has_ports()
+                && is_written
+            {
                 drop(state);
-                drop(garbage);
+                self.link.close(Closed::by_us(CloseReason::Done));
                 return Poll::Ready(());
             }
             let is_lone = state.driver != Driver::Task;
             let rests = !is_lone && !self.has_rested && !state.session.is_active();
-            let tick = if is_lone { Some(now + TICK) } else { rests.then(|| now + REST) };
-            let due = state.session.poll_timeout().into_iter().chain(tick).min();
+            let due = state.due();
             state.armed = due;
             let generation = state.generation;
             drop(state);
-            let Some(due) = due else { return Poll::Pending };
-            let at = Instant::now() + due.saturating_sub(now);
+            let look = self.look(is_lone, rests, generation);
+            let due = due.map(|due| Instant::now() + due.saturating_sub(now));
+            let Some(at) = due.into_iter().chain(look).min() else { return Poll::Pending };
             // A timer that is set too early is only woken in vain; setting it again for each frame costs more.
             if at < self.timer.deadline() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(at);
@@ -219,9 +251,13 @@ where
             if self.timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            let is_quiet = self.seen.replace(generation) == Some(generation);
+            if look.is_none_or(|look| look > Instant::now()) {
+                continue;
+            }
+            self.look = None;
+            let is_quiet = self.seen == generation;
             if is_lone && is_quiet {
-                // Nobody called since the last tick, so nobody reads either.
+                // Nobody called since the last look, so nobody reads either.
                 self.link.lock().drive_by_task(&self.link);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

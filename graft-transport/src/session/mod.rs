@@ -515,7 +515,7 @@ impl<C, A> Session<C, A> {
     }
 
     /// Whether less than [`Limits::max_buffered`] waits to be fetched. Before it does, whoever has a request, a
-    /// reply or an item to queue should wait.
+    /// reply or an item to queue should wait; see also [`Session::reads`].
     pub fn has_room(&self) -> bool {
         self.outbox.len() < self.limits.max_buffered()
     }

@@ -1,0 +1,9 @@
+//! The tokio shell held to account: streams, objects, hand-over, cancellation, the end of connections.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod support;
+
+mod calls;
+mod faults;
+mod streams;
