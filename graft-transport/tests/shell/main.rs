@@ -2,8 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod raw;
 mod support;
 
 mod calls;
 mod faults;
+mod objects;
 mod streams;
