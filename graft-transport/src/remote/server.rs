@@ -125,8 +125,11 @@ async fn listen<L: Listen>(
                 let (listener, handshake) = (listener.clone(), handshake.clone());
                 let (host, options, phase) = (host.clone(), options.clone(), phase.clone());
                 connections.spawn(async move {
+                    let stream = listener.handshake(raw, &handshake).await;
+                    // A connection that lasts does not keep the address open in a drain.
+                    drop(listener);
                     // Whoever does not get through it is told on the way; there is nobody else to tell.
-                    if let Ok(stream) = listener.handshake(raw, &handshake).await {
+                    if let Ok(stream) = stream {
                         let link = Link::new(Role::Server, stream, options, host, Handle::current());
                         serve(link, phase).await;
                     }

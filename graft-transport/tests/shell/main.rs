@@ -5,7 +5,9 @@ mod common;
 mod raw;
 mod support;
 
+mod again;
 mod calls;
 mod faults;
+mod health;
 mod objects;
 mod streams;
