@@ -86,6 +86,10 @@ impl TypedBody for Values {
         Ok(())
     }
 
+    fn reply_kind(&self) -> Option<ReplyKind> {
+        self.reply.as_ref().map(|_| ReplyKind::Ok)
+    }
+
     fn decode_reply(&mut self, _: ReplyKind, reply: Incoming) -> Result<(), FaultCode> {
         let text = postcard::from_bytes(&reply.bytes).map_err(|_| FaultCode::InvalidReply)?;
         self.reply = Some((text, reply.ports));
