@@ -135,7 +135,7 @@ async fn a_stranger_is_told_of_health_and_of_nothing_else() {
         matches!(answers(&mut early, &[]).await, (said, None) if matches!(said[..], [Frame::Goodbye { .. }]))
     );
     let mut twice = Raw::over(&dialler).await;
-    assert!(matches!(answers(&mut twice, &[Frame::Hello(HELLO)]).await.1, None));
+    assert!(answers(&mut twice, &[Frame::Hello(HELLO)]).await.1.is_none());
     assert_eq!(begun.load(SeqCst), 0);
     server.set_ready(false);
     assert_eq!(answers(&mut peer, &[]).await.1, Some(false));
