@@ -11,9 +11,16 @@
 //! - `Server` and `RemoteChannel`, behind the default feature `tcp`: calls, streams and objects over one
 //!   connection, on tokio, wherever an [`Endpoint`] says; `net` has the streams of bytes below them.
 //! - `ReconnectingChannel` and `RetryingChannel`: what to do when a connection is lost.
+//! - [`Limits`]: what a peer may make this side hold.
 //! - [`session`] and [`wire`]: the protocol without sockets, for a transport of one's own; `WIRE.md` is
 //!   its document.
 //! - `conformance`, behind the feature of that name: what every channel has to do, as functions to run.
+//!
+//! | feature | brings |
+//! | --- | --- |
+//! | `tcp`, `unix` | TCP and Unix sockets; both are in the default |
+//! | `websocket` | WebSocket |
+//! | `tls-ring`, `tls-aws-lc` | TLS, over TCP and under WebSocket; with both it is ring. Both compile C |
 //!
 //! ```
 //! use std::sync::{Arc, LazyLock};
