@@ -3,19 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-use graft_core::{Leaf, Leaves, Path, Visit};
+use graft_core::{Leaf, Leaves, Path, Visit, port};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Bytes that are not text: one leaf, where `Vec<u8>` is a list of numbers.
 ///
-/// Serde form: a byte string. Compact in memory and on the wire: a length, then the bytes.
+/// Serde form: a byte string. Compact in memory and on the wire: a length, then the bytes. Cheap to clone; many of
+/// them cross a connection without being copied, and what was received shares the frame that it came in.
 ///
 /// ```
-/// let bytes = graft_ugm::Bytes(vec![1, 2]);
+/// let bytes = graft_ugm::Bytes::from(vec![1, 2]);
 /// assert_eq!(bytes.as_ref(), [1, 2]);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Bytes(pub Vec<u8>);
+pub struct Bytes(pub bytes::Bytes);
 
 impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
@@ -25,12 +26,13 @@ impl AsRef<[u8]> for Bytes {
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 }
 
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, ser: S) -> Result<S::Ok, S::Error> {
+        port::share(&self.0);
         ser.serialize_bytes(&self.0)
     }
 }
@@ -46,11 +48,11 @@ impl<'de> Deserialize<'de> for Bytes {
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                Ok(Bytes(bytes.to_vec()))
+                Ok(Bytes(port::shared(bytes)))
             }
 
             fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
-                Ok(Bytes(bytes))
+                Ok(bytes.into())
             }
 
             /// JSON writes bytes as a list of numbers.
@@ -59,7 +61,7 @@ impl<'de> Deserialize<'de> for Bytes {
                 while let Some(byte) = seq.next_element()? {
                     bytes.push(byte);
                 }
-                Ok(Bytes(bytes))
+                Ok(bytes.into())
             }
         }
         de.deserialize_byte_buf(Visitor)
@@ -232,4 +234,30 @@ pub enum ParseValueError {
     /// Not a [`Uuid`].
     #[error("a uuid is 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, with hyphens between")]
     Uuid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_bytes_cross_without_a_copy_and_few_keep_no_frame_alive() {
+        use graft_core::{Incoming, Outgoing};
+        for (size, is_shared) in [(0, false), (100, false), (100_000, true)] {
+            let bytes = Bytes::from(vec![7; size]);
+            let mut out = Outgoing::default();
+            out.encode(&(1_u8, bytes.clone(), 2_u8)).expect("encodes");
+            assert_eq!(out.as_slice().is_none(), is_shared, "{size} on the way out");
+            let frame = out.to_bytes();
+            let within = frame.as_ptr() as usize..frame.as_ptr() as usize + frame.len();
+            let (one, back, two): (u8, Bytes, u8) =
+                Incoming::new(frame.clone()).decode(|_| Ok(())).expect("decodes");
+            assert_eq!((one, &back, two), (1, &bytes, 2));
+            assert_eq!(
+                size > 0 && within.contains(&(back.0.as_ptr() as usize)),
+                is_shared,
+                "{size} on the way in"
+            );
+        }
+    }
 }

@@ -93,7 +93,7 @@ pub(crate) fn scalars() -> impl Strategy<Value = Scalars> {
         yes_or_no,
         letter,
         text,
-        bytes: Bytes(bytes),
+        bytes: bytes.into(),
         single,
         double,
         when: Timestamp(ours.0),
