@@ -137,8 +137,7 @@ impl<'a> RemoteCall<'a> {
             }
         };
         self.stage = Stage::Waiting { place, number };
-        state.waiters().wait(place, cx.waker());
-        state.choose_driver(link, place);
+        state.choose_driver(link, now, place);
         drop(state);
         ports.start(&self.hold);
         // Nothing of a call stays behind it.
@@ -152,16 +151,19 @@ impl<'a> RemoteCall<'a> {
         let link = hold.link();
         let drives = {
             let mut state = link.lock();
-            if !state.waiters().is_answered(place) {
-                state.waiters().wait(place, cx.waker());
+            // While it drives it finds its answer itself; to be woken would only poll it once more in vain.
+            let drives = state.driver == Driver::Caller(place);
+            if drives {
+                state.waiters().forget(place);
             }
-            state.driver == Driver::Caller(place)
+            drives
         };
         if drives {
             drive(link, place, cx);
         }
         let mut state = link.lock();
         if !state.waiters().is_answered(place) {
+            state.waiters().wait(place, cx.waker());
             return Poll::Pending;
         }
         self.stage = Stage::Done;

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use super::RemoteOptions;
 use super::pump::Pump;
 use super::room::Room;
+use super::task::TICK;
 use crate::net::BoxedIo;
 use crate::session::{Answer, Event, IncomingRequest, NumberMap, Role, Session, Transmit};
 use crate::{CloseReason, Closed};
@@ -337,7 +338,7 @@ impl State {
     }
 
     /// Decides who moves the bytes of a call that was just queued; whether it is its caller.
-    pub(super) fn choose_driver(&mut self, link: &Link, place: usize) -> bool {
+    pub(super) fn choose_driver(&mut self, link: &Link, now: Duration, place: usize) -> bool {
         let is_alone = self.session.in_flight() == 1 && !self.session.has_ports();
         self.lone = if is_alone { self.lone.saturating_add(1) } else { 0 };
         if self.lone < LONE {
@@ -345,10 +346,10 @@ impl State {
             return false;
         }
         self.generation += 1;
-        let is_earlier = match (self.due(), self.armed) {
-            (Some(due), Some(armed)) => due < armed,
-            (due, _) => due.is_some(),
-        };
+        // Beside a lone caller the task looks at each tick, so only what is due before the next one needs it.
+        let is_soon = |due: Duration| due < now.saturating_add(TICK);
+        let is_earlier = |due: Duration| self.armed.is_none_or(|armed| due < armed);
+        let is_earlier = self.due().is_some_and(|due| is_soon(due) && is_earlier(due));
         // The task has a timer to set, or a tick to begin.
         if std::mem::replace(&mut self.driver, Driver::Caller(place)) == Driver::Task || is_earlier {
             link.task.wake();
@@ -501,6 +502,13 @@ impl Waiters {
                 Some(old) if old.will_wake(waker) => {}
                 old => *old = Some(waker.clone()),
             }
+        }
+    }
+
+    /// Notes that nobody is to be woken.
+    pub(super) fn forget(&mut self, place: usize) {
+        if let Some(Some(waiter)) = self.places.get_mut(place) {
+            waiter.waker = None;
         }
     }
 

@@ -19,7 +19,7 @@ use crate::session::IncomingRequest;
 use crate::{CloseReason, Closed};
 
 /// How long nobody may drive before the task does.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 /// How long a connection may have nothing to do before it gives back its buffers.
 const REST: Duration = Duration::from_secs(1);
 /// Futures and buffers that are kept to be used again.
