@@ -6,7 +6,8 @@
 //! out in one write. The task also holds the timers.
 //!
 //! Two locks, always in this order: the pump (stream and buffers, held by whoever drives), the state (session
-//! and waiters, held for moments). No user code runs under either.
+//! and waiters, held for moments). No method, stream or destructor of the application runs under either; wakers
+//! are woken, and the host's clock and stream are used, while they are held.
 
 mod answer;
 mod call;
