@@ -44,24 +44,38 @@ impl Channel for Hosted {
         request: Request<'a>,
         body: &'a mut dyn TypedBody,
     ) -> BoxFuture<'a, Result<Label, Fault>> {
-        let trace = request.meta.trace.trace;
-        let fail = |code| -> BoxFuture<'a, _> { Box::pin(ready(Err(Fault::new(code, trace)))) };
-        let deadline = request.meta.deadline.zip(self.clock.as_deref());
         if !self.object.hosts(request.interface) {
-            return fail(FaultCode::ContractMismatch);
+            let fault = Fault::new(FaultCode::ContractMismatch, request.meta.trace.trace);
+            return Box::pin(ready(Err(fault)));
         }
-        if is_late(deadline) {
-            return fail(FaultCode::DeadlineExceeded);
-        }
-        match catch_unwind(AssertUnwindSafe(|| self.object.invoke(request, Body::Typed(body)))) {
-            Ok(invoked) => Box::pin(HostedCall { invoked, deadline, trace }),
-            Err(_) => fail(FaultCode::Internal),
-        }
+        invoke_here(&*self.object, self.clock.as_deref(), request, body)
     }
 
     /// Always: it is this process.
     fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
         Box::pin(ready(Ok(true)))
+    }
+}
+
+/// Has `object` carry out a call in the caller's own task: a panic in user code ends the call in
+/// [`FaultCode::Internal`], and with a clock its deadline is looked at before it begins and at each poll.
+///
+/// For channels that stay in the process. Whether the object hosts the interface is theirs to ask.
+pub fn invoke_here<'a>(
+    object: &'a dyn Invoke,
+    clock: Option<&'a dyn Clock>,
+    request: Request<'a>,
+    body: &'a mut dyn TypedBody,
+) -> BoxFuture<'a, Result<Label, Fault>> {
+    let trace = request.meta.trace.trace;
+    let fail = |code| -> BoxFuture<'a, _> { Box::pin(ready(Err(Fault::new(code, trace)))) };
+    let deadline = request.meta.deadline.zip(clock);
+    if is_late(deadline) {
+        return fail(FaultCode::DeadlineExceeded);
+    }
+    match catch_unwind(AssertUnwindSafe(|| object.invoke(request, Body::Typed(body)))) {
+        Ok(invoked) => Box::pin(HostedCall { invoked, deadline, trace }),
+        Err(_) => fail(FaultCode::Internal),
     }
 }
 
@@ -71,6 +85,7 @@ fn is_late(deadline: DeadlineOn<'_>) -> bool {
     deadline.is_some_and(|(deadline, clock)| deadline.remaining(clock).is_none())
 }
 
+/// Written by hand, so that what is boxed for each call is this and not a state machine around it.
 struct HostedCall<'a> {
     invoked: BoxFuture<'a, Result<Label, Fault>>,
     deadline: DeadlineOn<'a>,

@@ -43,7 +43,7 @@ pub use clock::{Clock, Deadline, ManualClock, Timestamp};
 pub use context::{CallContext, TraceContext, TraceParentError};
 pub use fault::{Blame, CallError, Fault, FaultCode};
 pub use headers::{HeaderError, Headers};
-pub use hosted::Hosted;
+pub use hosted::{Hosted, invoke_here};
 pub use id::{CallId, HandleId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
 pub use interceptor::{CallRecorder, DeadlineCheck, Done, Interceptor};
 pub use invoke::{Admit, Channel, Invoke, Router};
