@@ -21,7 +21,7 @@ thread_local! {
 
 /// Written by hand, so that a lone caller drives the connection in its own poll.
 pub(super) struct RemoteCall<'a> {
-    hold: Hold,
+    hold: &'a Hold,
     request: Request<'a>,
     handle: Option<HandleId>,
     body: &'a mut dyn TypedBody,
@@ -43,7 +43,7 @@ type Failed = (FaultCode, Option<TraceId>);
 
 impl<'a> RemoteCall<'a> {
     pub(super) fn new(
-        hold: Hold,
+        hold: &'a Hold,
         request: Request<'a>,
         handle: Option<HandleId>,
         body: &'a mut dyn TypedBody,
@@ -51,7 +51,7 @@ impl<'a> RemoteCall<'a> {
         Self { hold, request, handle, body, stage: Stage::New }
     }
 
-    fn link(&self) -> &Link {
+    fn link(&self) -> &'a Link {
         self.hold.link()
     }
 
@@ -90,8 +90,7 @@ impl<'a> RemoteCall<'a> {
         ticket: Option<u64>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, FaultCode>> {
-        let hold = self.hold.clone();
-        let link = hold.link();
+        let link = self.hold.link();
         let remaining = match self.request.meta.deadline {
             Some(deadline) => match left(deadline, link) {
                 Some(left) => Some(left),
@@ -139,7 +138,7 @@ impl<'a> RemoteCall<'a> {
         self.stage = Stage::Waiting { place, number };
         state.choose_driver(link, now, place);
         drop(state);
-        ports.start(&self.hold);
+        ports.start(self.hold);
         // Nothing of a call stays behind it.
         args.clear();
         SCRATCH.set(args);
@@ -147,8 +146,7 @@ impl<'a> RemoteCall<'a> {
     }
 
     fn poll_answer(&mut self, place: usize, cx: &mut Context<'_>) -> Poll<Result<Label, Failed>> {
-        let hold = self.hold.clone();
-        let link = hold.link();
+        let link = self.hold.link();
         let drives = {
             let mut state = link.lock();
             // While it drives it finds its answer itself; to be woken would only poll it once more in vain.
@@ -177,7 +175,7 @@ impl<'a> RemoteCall<'a> {
         let late = self.request.meta.deadline.is_some_and(|deadline| left(deadline, self.link()).is_none());
         match answer {
             Some(Answer::Reply { kind, label, ports, body }) => {
-                let ports = ports::import(&self.hold, &ports);
+                let ports = ports::import(self.hold, &ports);
                 if late {
                     return Err(own(FaultCode::DeadlineExceeded));
                 }
@@ -247,14 +245,14 @@ impl Drop for RemoteCall<'_> {
             Stage::Encoded(_, ticket) => return self.link().lock().room.leave(ticket),
             Stage::New | Stage::Done => return,
         };
-        let hold = self.hold.clone();
-        let answer = hold.link().tell(|state| {
+        let link = self.hold.link();
+        let answer = link.tell(|state| {
             state.session.cancel(number);
-            state.leave(hold.link(), place)
+            state.leave(link, place)
         });
         // What came in it is closed.
         if let Some(Answer::Reply { ports, .. }) = answer {
-            drop(ports::import(&self.hold, &ports));
+            drop(ports::import(self.hold, &ports));
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{CloseReason, Closed};
 /// Dropping the channel says goodbye, once the streams and objects that came over it are dropped too.
 #[derive(Clone)]
 pub struct RemoteChannel {
-    owner: Arc<Owner>,
+    hold: Hold,
 }
 
 /// Ends the connection when the last who uses it is gone.
@@ -75,7 +75,7 @@ impl RemoteChannel {
         let _ = link.owner.set(Arc::downgrade(&owner));
         runtime.spawn(run(link));
         // Dropped while it waits, the channel closes the connection that it made.
-        let channel = Self { owner };
+        let channel = Self { hold: Hold::new(&owner.0) };
         match channel.link().opened().await {
             Ok(()) => Ok(channel),
             Err(closed) => Err(channel.refused().unwrap_or(ConnectError::Closed(closed))),
@@ -121,8 +121,8 @@ impl RemoteChannel {
         self.link().hosts(interface).await
     }
 
-    fn link(&self) -> &Arc<Link> {
-        &self.owner.0
+    fn link(&self) -> &Link {
+        self.hold.link()
     }
 }
 
@@ -136,7 +136,7 @@ impl Channel for RemoteChannel {
         request: Request<'a>,
         body: &'a mut dyn TypedBody,
     ) -> BoxFuture<'a, Result<Label, Fault>> {
-        Box::pin(RemoteCall::new(Hold::new(self.link()), request, None, body))
+        Box::pin(RemoteCall::new(&self.hold, request, None, body))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {

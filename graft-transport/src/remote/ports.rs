@@ -226,7 +226,7 @@ impl Channel for RemoteObject {
         request: Request<'a>,
         body: &'a mut dyn TypedBody,
     ) -> BoxFuture<'a, Result<Label, Fault>> {
-        Box::pin(RemoteCall::new(self.hold.clone(), request, Some(self.handle), body))
+        Box::pin(RemoteCall::new(&self.hold, request, Some(self.handle), body))
     }
 
     fn health(&self) -> BoxFuture<'_, Result<bool, FaultCode>> {
