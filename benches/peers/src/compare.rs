@@ -18,6 +18,7 @@ use crate::calls::{Clients, Peer};
 use crate::counts;
 use crate::harness::{Bench, Case, Failure};
 use crate::process::load_average;
+use crate::secure::{Tls, WebSocket};
 use crate::tarpc_peer::{self, Tarpc};
 use crate::tonic_peer::Tonic;
 
@@ -32,6 +33,8 @@ pub fn run() -> Result<(), Failure> {
             Box::new(Clients::connect(Tonic, &threads, CONNECTIONS)?),
         ];
         over(&mut bench, Tcp, &threads, rivals)?;
+        small_over(&mut bench, Tls, &threads)?;
+        small_over(&mut bench, WebSocket, &threads)?;
     }
     bench.finish()
 }
@@ -51,6 +54,16 @@ fn over<T: Transport>(
     rows::large(bench, T::NAME, threads, &contenders)?;
     rows::structure(bench, T::NAME, threads, &contenders)?;
     rows::allocations(bench, T::NAME, threads, &contenders, &counted)
+}
+
+/// The rows of small calls over a transport that only graft and the floor speak over.
+fn small_over<T: Transport>(bench: &mut Bench, transport: T, threads: &Threads) -> Result<(), Failure> {
+    let contenders: Contenders<'_> = vec![
+        Box::new(Floor { transport, threads }),
+        Box::new(Clients::connect(BareOver(transport), threads, CONNECTIONS)?),
+        Box::new(Clients::connect(GuardedOver(transport), threads, CONNECTIONS)?),
+    ];
+    rows::small(bench, T::NAME, threads, &contenders)
 }
 
 fn in_process(bench: &mut Bench) -> Result<(), Failure> {

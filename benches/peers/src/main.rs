@@ -14,6 +14,8 @@ mod counts;
 #[path = "../../harness/mod.rs"]
 mod harness;
 mod process;
+#[cfg(feature = "rivals")]
+mod secure;
 mod sessions;
 mod soak;
 #[cfg(feature = "rivals")]
