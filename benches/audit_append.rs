@@ -62,7 +62,7 @@ fn event() -> Event {
     event.trace = Some(TraceId([2; 16]));
     event.intent = Some(Seq(1000));
     event.decision = Some(Decision::Block);
-    event.signals = vec![Signal::UntrustedAuthority, Signal::UnrequestedEffect];
+    event.signals = [Signal::UntrustedAuthority, Signal::UnrequestedEffect].into();
     event.code = Some(Name::from_static("dataflow_policy_blocked"));
     event.policy = Some([3; 32]);
     event

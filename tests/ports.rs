@@ -210,7 +210,7 @@ fn what_an_object_says_is_under_the_label_of_the_reply_that_gave_it() {
         assert_eq!(note.label().sensitivity() == Sensitivity::Secret, is_secret);
         let fault = pay(&stage, &["the key lies under the third flower pot"]);
         let verdict = fault.as_ref().and_then(Fault::verdict);
-        let is_stopped = verdict.is_some_and(|verdict| verdict.signals.contains(&Signal::SecretToSink));
+        let is_stopped = verdict.is_some_and(|verdict| verdict.signals.contains(Signal::SecretToSink));
         assert_eq!(is_stopped, is_secret, "{verdict:?}");
     }
 }

@@ -1,6 +1,8 @@
 //! The sealed part of a record: an event in its one canonical form.
 
-use graft_core::{Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Timestamp, TraceId};
+use graft_core::{
+    Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Signals, Timestamp, TraceId,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::What;
@@ -43,7 +45,7 @@ pub(crate) fn encode(event: &Event, buffer: &mut [u8]) -> Option<usize> {
         trace: event.trace.map(|trace| trace.0),
         intent: event.intent.map(|intent| intent.0),
         decision: event.decision.map(decision_number),
-        signals: event.signals.iter().map(|&signal| signal_number(signal)).collect(),
+        signals: event.signals.iter().map(signal_number).collect(),
         code: event.code.as_ref().map(Name::as_str),
         policy: event.policy,
     };
@@ -76,14 +78,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event, What> {
         trace: body.trace.map(TraceId),
         intent: body.intent.map(Seq),
         decision: body.decision.map(|n| known("decision", &DECISIONS, decision_number, n)).transpose()?,
-        signals: body
-            .signals
-            .iter()
-            .map(|&n| known("signal", &Signal::ALL, signal_number, n))
-            .collect::<Result<_, _>>()?,
+        signals: signals(&body.signals)?,
         code: body.code.map(name).transpose()?,
         policy: body.policy,
     })
+}
+
+/// The signals with these numbers, which ascend.
+fn signals(numbers: &[u8]) -> Result<Signals, What> {
+    let signals = numbers.iter().map(|&n| known("signal", &Signal::ALL, signal_number, n)).collect();
+    if numbers.is_sorted_by(|one, next| one < next) { signals } else { Err(What::NotCanonical) }
 }
 
 const ENDINGS: [Ending; 4] = [Ending::Pending, Ending::Ok, Ending::Denied, Ending::Failed];
@@ -148,7 +152,7 @@ mod tests {
         let mut event = least();
         event.time = Timestamp(300);
         event.intent = Some(Seq(5));
-        event.signals = vec![Signal::DerivedTaint];
+        event.signals = [Signal::DerivedTaint].into();
         event.decision = Some(Decision::Block);
         assert_eq!(printed(&event), [0, 0xac, 0x02, 1, b'a', 1, 1, b'a', 0, 0, 0, 0, 1, 5, 1, 4, 1, 5, 0, 0]);
     }
@@ -165,7 +169,7 @@ mod tests {
         assert_eq!(with(4, 99), What::UnknownAction { found: 99 });
         assert_eq!(with(7, 4), What::UnknownWord { field: "ending", found: 4 });
         let mut event = least();
-        event.signals = vec![Signal::DerivedTaint];
+        event.signals = [Signal::DerivedTaint].into();
         event.decision = Some(Decision::Allow);
         let mut bytes = printed(&event);
         bytes[15] = 6;
@@ -183,7 +187,14 @@ mod tests {
         long_zero.splice(1..2, [0x80, 0x00]);
         let mut sentence = bytes.clone();
         sentence[3] = b' ';
-        for bad in [&rest[..], &long_zero, &sentence, &bytes[..bytes.len() - 1], &[]] {
+        let mut two = least();
+        two.signals = [Signal::UntrustedToSink, Signal::DerivedTaint].into();
+        let (in_order, end) = (printed(&two), bytes.len() - 2);
+        let (mut swapped, mut twice) = (in_order.clone(), in_order.clone());
+        swapped[end..end + 2].reverse();
+        twice[end + 1] = in_order[end];
+        assert_eq!(decode(&in_order), Ok(two));
+        for bad in [&rest[..], &long_zero, &sentence, &bytes[..bytes.len() - 1], &swapped, &twice, &[]] {
             assert_eq!(decode(bad), Err(What::NotCanonical), "{bad:?}");
         }
     }

@@ -262,7 +262,7 @@ mod tests {
         full.trace = Some(TraceId([0x22; 16]));
         full.intent = Some(Seq(0));
         full.decision = Some(Decision::Block);
-        full.signals = vec![Signal::UntrustedAuthority, Signal::LethalTrifecta];
+        full.signals = [Signal::UntrustedAuthority, Signal::LethalTrifecta].into();
         full.code = Some(name("dataflow_policy_blocked"));
         full.policy = Some([0x23; 32]);
         writer.append(&least).expect("appends");

@@ -135,7 +135,7 @@ impl Interceptor for CallRecorder {
         event.code = code.map(|code| Name::from_static(code.as_str()));
         if let Some(verdict) = &done.state.verdict {
             event.decision = Some(verdict.decision);
-            event.signals = verdict.signals.clone();
+            event.signals = verdict.signals;
         }
         self.record(&event, trace).map(drop)
     }

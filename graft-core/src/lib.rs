@@ -61,4 +61,4 @@ pub use port::{Incoming, Outgoing};
 pub use record::{Action, Ending, Event, MemoryRecorder, RecordError, Recorder, Seq};
 pub use resource::{NoPattern, ResourceLabel, ResourcePattern, ResourceRule};
 pub use tool::{Effect, Exfil, OutputTrust, RecordRule, Role, ToolMetadata};
-pub use verdict::{Decision, Evidence, Signal, Source, Verdict};
+pub use verdict::{Decision, Evidence, Signal, Signals, Source, Verdict};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Decision, Name, RunId, Signal, Timestamp, TraceId};
+use crate::{CallId, Decision, Name, RunId, Signals, Timestamp, TraceId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
@@ -118,7 +118,7 @@ pub struct Event {
     /// What the guard decided.
     pub decision: Option<Decision>,
     /// What the guard noticed.
-    pub signals: Vec<Signal>,
+    pub signals: Signals,
     /// A stable code, such as that of a fault.
     pub code: Option<Name>,
     /// SHA-256 of the policy that decided.
@@ -139,7 +139,7 @@ impl Event {
             trace: None,
             intent: None,
             decision: None,
-            signals: Vec::new(),
+            signals: Signals::NONE,
             code: None,
             policy: None,
         }

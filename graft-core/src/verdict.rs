@@ -48,6 +48,75 @@ impl Signal {
     }
 }
 
+/// A set of signals, one bit for each: small enough to copy into every record.
+///
+/// ```
+/// use graft_core::{Signal, Signals};
+/// let mut signals = Signals::from([Signal::DerivedTaint, Signal::SecretToSink, Signal::DerivedTaint]);
+/// assert!(signals.contains(Signal::SecretToSink) && !signals.contains(Signal::UntrustedToSink));
+/// signals.insert(Signal::UntrustedToSink);
+/// let in_order = [Signal::UntrustedToSink, Signal::SecretToSink, Signal::DerivedTaint];
+/// assert!(signals.iter().eq(in_order) && signals.len() == 3);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Signals(u8);
+
+const _: () = assert!(Signal::ALL.len() <= u8::BITS as usize, "each has a bit");
+
+impl Signals {
+    /// The set without any.
+    pub const NONE: Self = Self(0);
+
+    /// Adds one.
+    pub const fn insert(&mut self, signal: Signal) {
+        self.0 |= Self::bit(signal);
+    }
+
+    /// Whether `signal` is in it.
+    pub const fn contains(self, signal: Signal) -> bool {
+        self.0 & Self::bit(signal) != 0
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many are in it.
+    pub const fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Those in it, in the order of [`Signal::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Signal> {
+        Signal::ALL.into_iter().filter(move |&signal| self.contains(signal))
+    }
+
+    const fn bit(signal: Signal) -> u8 {
+        1 << signal as u8
+    }
+}
+
+impl FromIterator<Signal> for Signals {
+    fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
+        let mut all = Self::NONE;
+        signals.into_iter().for_each(|signal| all.insert(signal));
+        all
+    }
+}
+
+impl<const N: usize> From<[Signal; N]> for Signals {
+    fn from(signals: [Signal; N]) -> Self {
+        signals.into_iter().collect()
+    }
+}
+
+impl std::fmt::Debug for Signals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
 /// What is to happen with the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,15 +185,15 @@ pub struct Evidence {
 pub struct Verdict {
     /// What is to happen.
     pub decision: Decision,
-    /// What was noticed, without repetition.
-    pub signals: Vec<Signal>,
+    /// What was noticed.
+    pub signals: Signals,
     /// Why.
     pub evidence: Vec<Evidence>,
 }
 
 impl Verdict {
     /// Nothing to say against the call.
-    pub const ALLOW: Self = Self { decision: Decision::Allow, signals: Vec::new(), evidence: Vec::new() };
+    pub const ALLOW: Self = Self { decision: Decision::Allow, signals: Signals::NONE, evidence: Vec::new() };
 
     /// Whether the call may happen now.
     pub fn lets_through(&self) -> bool {

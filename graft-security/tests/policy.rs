@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use graft_core::{
     Call, CallId, Decision, Effect, Evidence, Exfil, Label, LedgerKey, Metadata, Name, OutputTrust, Role,
-    RunId, Sensitivity, Signal, Source, Speaker, TaintLedger, ToolMetadata, Trust, Verdict,
+    RunId, Sensitivity, Signal, Signals, Source, Speaker, TaintLedger, ToolMetadata, Trust, Verdict,
 };
 use graft_security::dataflow::{Assessment, DataFlowMode, DataFlowPolicy, OnDoubt, Response, Rule};
 
@@ -96,10 +96,7 @@ fn untrusted_authority_stops_what_strangers_named_and_says_where() {
     let run = Run::begin().read_page();
     assert_eq!(run.judge(&enforce(), &mail(), &[("to", FRIEND)]).decision, Decision::Allow);
     let verdict = run.judge(&enforce(), &mail(), &[("to", STRANGER)]);
-    assert_eq!(
-        (verdict.decision, &verdict.signals[..]),
-        (Decision::Block, &[Signal::UntrustedAuthority][..])
-    );
+    assert_eq!((verdict.decision, verdict.signals), (Decision::Block, [Signal::UntrustedAuthority].into()));
     let found = &verdict.evidence[0];
     assert_eq!(
         (found.rule, found.arg.as_str(), found.range.clone()),
@@ -125,7 +122,7 @@ fn an_effect_that_the_user_did_not_ask_for_is_stopped_after_untrusted_text() {
     let mut delete = mail();
     delete.intent = vec!["delete".into()];
     let verdict = Run::begin().read_page().judge(&enforce(), &delete, &[("to", FRIEND)]);
-    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Block, &[Signal::UnrequestedEffect][..]));
+    assert_eq!((verdict.decision, verdict.signals), (Decision::Block, [Signal::UnrequestedEffect].into()));
     assert_eq!(Run::begin().judge(&enforce(), &delete, &[("to", FRIEND)]).decision, Decision::Allow);
 }
 
@@ -134,7 +131,7 @@ fn a_carried_span_is_a_finding_and_a_strangers_link_stops() {
     let run = Run::begin().read_page();
     let body = "They say: kites are flown in autumn, when the wind is steady!";
     let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND), ("body", body)]);
-    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Allow, &[Signal::UntrustedToSink][..]));
+    assert_eq!((verdict.decision, verdict.signals), (Decision::Allow, [Signal::UntrustedToSink].into()));
     let span = verdict.evidence[0].range.clone();
     assert!(body[span].starts_with("kites are flown"));
     assert_eq!(
@@ -156,8 +153,8 @@ fn secret_text_stops_a_call_that_reaches_outside_even_in_a_run_without_strangers
     let leak = [("to", FRIEND), ("body", "it opens with SEVEN turns, to the left")];
     let assessed = run.assess(&enforce(), &mail(), &leak);
     assert_eq!(
-        (assessed.verdict.decision, &assessed.verdict.signals[..]),
-        (Decision::Block, &[Signal::SecretToSink][..])
+        (assessed.verdict.decision, assessed.verdict.signals),
+        (Decision::Block, [Signal::SecretToSink].into())
     );
     assert_eq!(assessed.label.sensitivity(), Sensitivity::Secret);
     let mut note = mail();
@@ -375,7 +372,7 @@ fn what_the_host_says_of_the_arguments_counts() {
     assert_eq!(untrusted.decision, Decision::Block);
     assert!(evidence(&untrusted, Signal::UntrustedToSink).is_some_and(|found| found.rule == "host-label"));
     let secret = judge(Label::default().with_sensitivity(Sensitivity::Secret));
-    assert_eq!((secret.decision, &secret.signals[..]), (Decision::Block, &[Signal::SecretToSink][..]));
+    assert_eq!((secret.decision, secret.signals), (Decision::Block, [Signal::SecretToSink].into()));
 }
 
 #[test]
@@ -395,8 +392,11 @@ fn evidence_and_links_are_bounded() {
 fn the_trifecta_is_a_finding_and_can_be_switched_off() {
     let run = Run::begin().read_page().read_diary();
     let verdict = run.judge(&enforce(), &mail(), &[("to", FRIEND)]);
-    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Allow, &[Signal::LethalTrifecta][..]));
-    assert_eq!(run.judge(&enforce().guard_trifecta(false), &mail(), &[("to", FRIEND)]).signals, []);
+    assert_eq!((verdict.decision, verdict.signals), (Decision::Allow, [Signal::LethalTrifecta].into()));
+    assert_eq!(
+        run.judge(&enforce().guard_trifecta(false), &mail(), &[("to", FRIEND)]).signals,
+        Signals::NONE
+    );
     let mut bare = mail();
     bare.args.clear();
     assert_eq!(run.judge(&enforce(), &bare, &[("to", FRIEND)]).decision, Decision::Block);
@@ -431,7 +431,7 @@ fn a_response_to_a_rule_replaces_what_the_rule_weighs() {
     for response in [Response::Find, Response::Off] {
         let policy = enforce().respond_to_rule(rule("strangers-link"), response);
         assert_eq!(decide(&policy, &link), Decision::Allow);
-        let found = run.judge(&policy, &mail(), &link).signals.contains(&Signal::UntrustedToSink);
+        let found = run.judge(&policy, &mail(), &link).signals.contains(Signal::UntrustedToSink);
         assert_eq!(found, response == Response::Find);
     }
     // A rule that is on works without its signal.
@@ -499,9 +499,9 @@ fn the_classic_profile_looks_for_two_signals_and_stops_on_both() {
     let page = Run::begin().read_page();
     assert_eq!(page.judge(&classic, &mail(), &[("to", STRANGER)]), Verdict::ALLOW);
     let verdict = page.judge(&classic, &mail(), &[("to", FRIEND), ("body", PAGE)]);
-    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Block, &[Signal::UntrustedToSink][..]));
+    assert_eq!((verdict.decision, verdict.signals), (Decision::Block, [Signal::UntrustedToSink].into()));
     let verdict = page.read_diary().judge(&classic, &mail(), &[("to", FRIEND)]);
-    assert_eq!((verdict.decision, &verdict.signals[..]), (Decision::Block, &[Signal::LethalTrifecta][..]));
+    assert_eq!((verdict.decision, verdict.signals), (Decision::Block, [Signal::LethalTrifecta].into()));
 }
 
 #[test]

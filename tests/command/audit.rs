@@ -45,7 +45,7 @@ fn event(n: u64) -> Event {
         event.trace = Some(TraceId([8; 16]));
         event.intent = Some(Seq(n - 1));
         event.decision = Some(Decision::Block);
-        event.signals = vec![Signal::UntrustedAuthority, Signal::UntrustedToSink];
+        event.signals = [Signal::UntrustedAuthority, Signal::UntrustedToSink].into();
         event.code = Some(name("dataflow_policy_blocked"));
         event.policy = Some([7; 32]);
     }
@@ -106,7 +106,7 @@ fn the_list_says_all_that_the_records_hold() {
         json!({
             "seq": 1, "time": "2023-11-14T22:13:21.123Z", "actor": "agent:7", "action": "tool:dataflow:blocked",
             "target": "Bank.send_money", "ending": "denied", "run": "ab".repeat(16), "call": 1, "trace": "08".repeat(16),
-            "intent": 0, "decision": "block", "signals": ["untrusted-authority", "untrusted-to-sink"],
+            "intent": 0, "decision": "block", "signals": ["untrusted-to-sink", "untrusted-authority"],
             "code": "dataflow_policy_blocked", "policy": "07".repeat(32), "leaf": lines[1]["leaf"],
         })
     );

@@ -213,7 +213,7 @@ async fn a_declassified_sink_leaves_one_record_of_what_was_overridden() {
         assert_eq!(count(&events, Action::DataflowFlagged) + count(&events, Action::DataflowBlocked), 0);
         let event = events.iter().find(|event| event.action == Action::DataflowDeclassified).expect("one");
         assert_eq!(event.action.as_str(), "tool:dataflow:declassified");
-        assert_eq!(event.signals, [Signal::UntrustedAuthority]);
+        assert_eq!(event.signals, [Signal::UntrustedAuthority].into());
     }
 }
 
@@ -335,7 +335,7 @@ async fn no_value_stands_in_a_fault_verdict_record_or_explanation() {
 
         let stopped = fault(desk.send(STRANGER, VAULT).await);
         let verdict = stopped.verdict().expect("the gate stopped it");
-        assert!(verdict.signals.contains(&Signal::SecretToSink) && verdict.evidence.len() > 1);
+        assert!(verdict.signals.contains(Signal::SecretToSink) && verdict.evidence.len() > 1);
         let said = explain(verdict, tool("Desk.send"));
         shown += &format!("{stopped:?} {stopped} {verdict:?} {said} {said:?} {}", text_for_model());
 
@@ -343,7 +343,7 @@ async fn no_value_stands_in_a_fault_verdict_record_or_explanation() {
         let parts = BTreeMap::from([(VAULT.to_owned(), String::new())]);
         let stopped = fault(desk.send_parts(parts).await);
         let verdict = stopped.verdict().expect("the gate stopped it");
-        assert!(verdict.signals.contains(&Signal::SecretToSink));
+        assert!(verdict.signals.contains(Signal::SecretToSink));
         shown += &format!("{stopped:?} {stopped} {}", explain(verdict, tool("Desk.send_parts")));
 
         // In a run that has not read the vault, so that the channel carries it.

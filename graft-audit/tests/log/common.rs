@@ -65,7 +65,7 @@ pub(crate) fn event(n: u64) -> Event {
         event.trace = Some(TraceId([8; 16]));
         event.intent = Some(Seq(n - 1));
         event.decision = Some(Decision::Block);
-        event.signals = vec![Signal::UntrustedAuthority, Signal::UntrustedToSink];
+        event.signals = [Signal::UntrustedAuthority, Signal::UntrustedToSink].into();
         event.code = Some(name("dataflow_policy_blocked"));
         event.policy = Some([7; 32]);
     }

@@ -5,7 +5,7 @@ use std::fs;
 use graft_audit::{
     AuditError, AuditKey, AuditLog, Break, Durability, LogOptions, Place, State, What, read, verify,
 };
-use graft_core::{RecordError, Recorder, Seq, Signal};
+use graft_core::{Recorder, Seq};
 
 use crate::common::{FILE_HEADER, Folder, append, event, key, other_key};
 use crate::reference::{bare, chain, frames};
@@ -138,21 +138,6 @@ fn a_whole_last_frame_that_does_not_belong_is_refused_and_not_taken_for_a_torn_o
     };
     assert_eq!(what(&repeated), What::OutOfOrder { found: 1, expected: 2 });
     assert_eq!(what(&resealed), What::Forged);
-}
-
-#[test]
-fn an_event_that_does_not_fit_is_refused_and_the_log_goes_on() {
-    let folder = Folder::new("large");
-    let log = AuditLog::create(folder.log(), &key()).expect("creates");
-    let mut large = event(0);
-    large.signals = vec![Signal::DerivedTaint; 70_000];
-    assert!(matches!(log.append(&large), Err(AuditError::TooLarge)));
-    assert_eq!(log.record(&large), Err(RecordError));
-    large.signals.truncate(65_000);
-    assert_eq!(log.append(&large).expect("fits"), Seq(0));
-    append(&log, 1..2);
-    log.close().expect("closes");
-    assert_eq!(state(&folder), (2, State::Closed));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use graft_audit::{Durability, LogOptions, read, verify};
-use graft_core::{Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Timestamp, TraceId};
+use graft_core::{
+    Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Signals, Timestamp, TraceId,
+};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -79,7 +81,8 @@ fn events() -> impl Strategy<Value = Event> {
         of(any::<[u8; 16]>().prop_map(TraceId)),
         of(any::<u64>().prop_map(Seq)),
         of(proptest::sample::select(decisions.to_vec())),
-        proptest::collection::vec(proptest::sample::select(Signal::ALL.to_vec()), 0..7),
+        proptest::collection::vec(proptest::sample::select(Signal::ALL.to_vec()), 0..7)
+            .prop_map(Signals::from_iter),
         of(names()),
         of(any::<[u8; 32]>()),
     );

@@ -143,7 +143,7 @@ impl fmt::Display for Explanation {
 ///     stops: true,
 /// };
 /// let verdict =
-///     Verdict { decision: Decision::Block, signals: vec![Signal::UntrustedAuthority], evidence: vec![evidence] };
+///     Verdict { decision: Decision::Block, signals: [Signal::UntrustedAuthority].into(), evidence: vec![evidence] };
 /// let said = explain(&verdict, &tool);
 /// assert_eq!(
 ///     said.to_string(),

@@ -144,7 +144,7 @@ impl DataFlowGate {
         event.trace = Some(call.trace());
         event.intent = call.state.intent;
         event.decision = Some(verdict.decision);
-        event.signals = verdict.signals.clone();
+        event.signals = verdict.signals;
         event.policy = Some(self.digest);
         let trace = call.trace();
         self.recorder.record(&event).map(drop).map_err(|_| Fault::new(FaultCode::RecordUnavailable, trace))

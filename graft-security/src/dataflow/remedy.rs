@@ -186,7 +186,7 @@ mod tests {
                 for arg in ["$", "$['to']", "$['to'][1]", "$['body']", "$[*]"] {
                     let verdict = Verdict {
                         decision: Decision::Block,
-                        signals: vec![signal],
+                        signals: [signal].into(),
                         evidence: vec![evidence(signal, rule, arg)],
                     };
                     let (all, least) = (remedies(&verdict, &tool), smallest(&verdict, &tool));

@@ -66,7 +66,7 @@ fn what_the_plan_proves_passes_where_the_policy_alone_would_stop_it() {
     let run = under(to_eve());
     run.finds(LETTER);
     let verdict = run.judge(&send(), &call());
-    assert!(verdict.signals.contains(&Signal::UntrustedToSink), "it stays a finding");
+    assert!(verdict.signals.contains(Signal::UntrustedToSink), "it stays a finding");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn secrets_stay_secret_whatever_the_plan_proves() {
     let call = |text: &str| object([("to", "eve@evil.example".into()), ("text", text.into())]);
     assert_eq!(run.says(call("hello")), "allow");
     let verdict = run.judge(&send(), &call(SECRET));
-    assert!(!verdict.lets_through() && verdict.signals.contains(&Signal::SecretToSink));
+    assert!(!verdict.lets_through() && verdict.signals.contains(Signal::SecretToSink));
     // So does what the host calls secret.
     let meta = graft_core::Metadata::new(graft_core::RunId([1; 16]), graft_core::CallId(99));
     let args = call("hello");
@@ -94,7 +94,7 @@ fn secrets_stay_secret_whatever_the_plan_proves() {
     run.returns(&diary(), Value::Nothing, SECRET);
     assert_eq!(run.to("vault"), "allow");
     let verdict = run.judge(&send(), &arg("to", "the blue painting opens with seven turns"));
-    assert!(!verdict.lets_through() && verdict.signals.contains(&Signal::SecretToSink));
+    assert!(!verdict.lets_through() && verdict.signals.contains(Signal::SecretToSink));
 }
 
 #[test]

@@ -377,7 +377,7 @@ impl Grants {
             event.trace = Some(call.trace());
             event.intent = call.state.intent;
             event.decision = Some(Decision::Declassify);
-            event.signals = verdict.signals.clone();
+            event.signals = verdict.signals;
             event.code = code;
             event.policy = Some(self.policy);
             self.recorder.record(&event).map(drop)

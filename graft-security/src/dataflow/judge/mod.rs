@@ -320,9 +320,7 @@ impl<'a> Judge<'a> {
             let room = MAX_EVIDENCE.saturating_sub(self.evidence.len());
             self.evidence.extend(self.context.drain(..).take(room));
         }
-        let mut signals: Vec<Signal> = self.evidence.iter().map(|evidence| evidence.signal).collect();
-        signals.sort_unstable();
-        signals.dedup();
+        let signals = self.evidence.iter().map(|evidence| evidence.signal).collect();
         let strict = match self.weight {
             None | Some(Weight::Finding) => Decision::Allow,
             Some(Weight::Doubt) if self.policy.doubt() == OnDoubt::Ask => Decision::Ask,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use graft_audit::{AuditKey, Break, StoredEvent};
-use graft_core::Signal;
+use graft_core::Signals;
 use serde_json::json;
 
 use super::time::rfc3339;
@@ -87,7 +87,7 @@ fn row(out: &mut impl Write, cells: &[String; 12]) -> io::Result<()> {
 /// was sealed with the right key.
 fn cells(stored: &StoredEvent) -> [String; 12] {
     let event = &stored.event;
-    let signals = signal_words(&event.signals);
+    let signals = signal_words(event.signals);
     [
         stored.seq.0.to_string(),
         rfc3339(event.time),
@@ -104,7 +104,7 @@ fn cells(stored: &StoredEvent) -> [String; 12] {
     ]
 }
 
-fn signal_words(signals: &[Signal]) -> Vec<&'static str> {
+fn signal_words(signals: Signals) -> Vec<&'static str> {
     signals.iter().map(|signal| signal.as_str()).collect()
 }
 
@@ -129,7 +129,7 @@ fn record_json(out: &mut impl Write, stored: &StoredEvent) -> io::Result<()> {
         "trace": event.trace.map(|trace| trace.to_string()),
         "intent": event.intent.map(|intent| intent.0),
         "decision": event.decision.map(|decision| decision.as_str()),
-        "signals": signal_words(&event.signals),
+        "signals": signal_words(event.signals),
         "code": event.code,
         "policy": policy,
     });
