@@ -38,6 +38,7 @@ mod seal;
 #[cfg(test)]
 mod simulated;
 mod storage;
+mod tree;
 mod verify;
 mod walk;
 mod writer;
@@ -47,5 +48,10 @@ pub use format::{Leaf, LogId};
 pub use key::AuditKey;
 pub use log::{AuditLog, LogOptions};
 pub use read::{Events, StoredEvent, read};
+pub use tree::{
+    Frontier, HashSource, MAX_PROOF_HASHES, MAX_TIER, MAX_TREE_SIZE, Node, ProofError, ProveError,
+    TIER_WIDTH, TierEntry, TierSource, Tiers, TreeHash, TreeHead, WrongCount, prove_consistency,
+    prove_inclusion, root, tier_len, verify_consistency, verify_inclusion,
+};
 pub use verify::{Depth, State, VerifyReport, verify, verify_structure};
 pub use writer::{Durability, Recovered};
