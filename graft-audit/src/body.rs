@@ -1,14 +1,16 @@
-//! The sealed part of a record: an event in its one canonical form.
+//! The sealed part of a record: an event in its one canonical form, without its fields.
 
 use graft_core::{
-    Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Signals, Timestamp, TraceId,
+    Action, CallId, Decision, Ending, Event, Fields, Monotonic, Name, RunId, Seq, Signal, Signals, Timestamp,
+    TraceId,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::What;
+use crate::canonical::from_canonical;
 
 /// The form of body that this code writes: the first byte of each.
-const FORM: u8 = 0;
+const FORM: u8 = 1;
 
 /// The fields in stored order. Words are stored as numbers of our own, so that a renamed or reordered enum
 /// in the core cannot change what a stored record says.
@@ -16,6 +18,7 @@ const FORM: u8 = 0;
 struct Body<'a> {
     form: u8,
     time: u64,
+    monotonic: u64,
     #[serde(borrow)]
     actor: &'a str,
     action: u16,
@@ -26,16 +29,21 @@ struct Body<'a> {
     trace: Option<[u8; 16]>,
     intent: Option<u64>,
     decision: Option<u8>,
-    signals: Vec<u8>,
+    signals: &'a [u8],
     code: Option<&'a str>,
     policy: Option<[u8; 32]>,
 }
 
-/// Writes `event` to the start of `buffer` and returns its length, or `None` if it does not fit.
+/// Writes `event`, but for its fields, to the start of `buffer` and returns its length, or `None` if it does not fit.
 pub(crate) fn encode(event: &Event, buffer: &mut [u8]) -> Option<usize> {
+    let mut numbers = [0; Signal::ALL.len()];
+    for (number, signal) in numbers.iter_mut().zip(event.signals.iter()) {
+        *number = signal_number(signal);
+    }
     let body = Body {
         form: FORM,
         time: event.time.0,
+        monotonic: event.monotonic.0,
         actor: event.actor.as_str(),
         action: event.action.number(),
         target: event.target.as_str(),
@@ -45,7 +53,7 @@ pub(crate) fn encode(event: &Event, buffer: &mut [u8]) -> Option<usize> {
         trace: event.trace.map(|trace| trace.0),
         intent: event.intent.map(|intent| intent.0),
         decision: event.decision.map(decision_number),
-        signals: event.signals.iter().map(signal_number).collect(),
+        signals: &numbers[..event.signals.len()],
         code: event.code.as_ref().map(Name::as_str),
         policy: event.policy,
     };
@@ -59,16 +67,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event, What> {
     {
         return Err(What::UnknownForm { found });
     }
-    let body: Body<'_> = postcard::from_bytes(bytes).map_err(|_| What::NotCanonical)?;
-    // postcard takes numbers spelt longer than needed and bytes left over; printing again shows both.
-    let mut again = vec![0; bytes.len()];
-    match postcard::to_slice(&body, &mut again) {
-        Ok(printed) if printed == bytes => {}
-        _ => return Err(What::NotCanonical),
-    }
+    let body: Body<'_> = from_canonical(bytes)?;
     let name = |text: &str| Name::new(text).map_err(|_| What::NotCanonical);
     Ok(Event {
         time: Timestamp(body.time),
+        monotonic: Monotonic(body.monotonic),
         actor: name(body.actor)?,
         action: Action::from_number(body.action).ok_or(What::UnknownAction { found: body.action })?,
         target: name(body.target)?,
@@ -78,9 +81,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event, What> {
         trace: body.trace.map(TraceId),
         intent: body.intent.map(Seq),
         decision: body.decision.map(|n| known("decision", &DECISIONS, decision_number, n)).transpose()?,
-        signals: signals(&body.signals)?,
+        signals: signals(body.signals)?,
         code: body.code.map(name).transpose()?,
         policy: body.policy,
+        fields: Fields::NONE,
     })
 }
 
@@ -151,10 +155,14 @@ mod tests {
     fn the_stored_form_is_the_documented_one() {
         let mut event = least();
         event.time = Timestamp(300);
+        event.monotonic = Monotonic(7);
         event.intent = Some(Seq(5));
         event.signals = [Signal::DerivedTaint].into();
         event.decision = Some(Decision::Block);
-        assert_eq!(printed(&event), [0, 0xac, 0x02, 1, b'a', 1, 1, b'a', 0, 0, 0, 0, 1, 5, 1, 4, 1, 5, 0, 0]);
+        assert_eq!(
+            printed(&event),
+            [1, 0xac, 0x02, 7, 1, b'a', 1, 1, b'a', 0, 0, 0, 0, 1, 5, 1, 4, 1, 5, 0, 0]
+        );
     }
 
     #[test]
@@ -165,17 +173,17 @@ mod tests {
             other[at] = byte;
             decode(&other).expect_err("unknown")
         };
-        assert_eq!(with(0, 1), What::UnknownForm { found: 1 });
-        assert_eq!(with(4, 99), What::UnknownAction { found: 99 });
-        assert_eq!(with(7, 4), What::UnknownWord { field: "ending", found: 4 });
+        assert_eq!(with(0, 2), What::UnknownForm { found: 2 });
+        assert_eq!(with(5, 99), What::UnknownAction { found: 99 });
+        assert_eq!(with(8, 4), What::UnknownWord { field: "ending", found: 4 });
         let mut event = least();
         event.signals = [Signal::DerivedTaint].into();
         event.decision = Some(Decision::Allow);
         let mut bytes = printed(&event);
-        bytes[15] = 6;
+        bytes[16] = 6;
         let signal = decode(&bytes).expect_err("unknown");
         assert_eq!(signal, What::UnknownWord { field: "signal", found: 6 });
-        bytes[13] = 5;
+        bytes[14] = 5;
         assert_eq!(decode(&bytes).expect_err("unknown"), What::UnknownWord { field: "decision", found: 5 });
     }
 
@@ -186,7 +194,7 @@ mod tests {
         let mut long_zero = bytes.clone();
         long_zero.splice(1..2, [0x80, 0x00]);
         let mut sentence = bytes.clone();
-        sentence[3] = b' ';
+        sentence[4] = b' ';
         let mut two = least();
         two.signals = [Signal::UntrustedToSink, Signal::DerivedTaint].into();
         let (in_order, end) = (printed(&two), bytes.len() - 2);

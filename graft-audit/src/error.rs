@@ -27,7 +27,9 @@ pub enum AuditError {
     #[error(transparent)]
     Broken(#[from] Break),
     /// The event does not fit a record. Nothing was written and the log goes on.
-    #[error("the event is larger than a record's 64 KiB; record it with fewer signals")]
+    #[error(
+        "the event does not fit a record, which has no room for fields in this version; record it without"
+    )]
     TooLarge,
     /// A write or a sync failed before, so nothing more is acknowledged.
     #[error("a write to the log failed earlier; open the log again before recording more")]
@@ -154,7 +156,7 @@ pub enum What {
     #[error("does not hold an event in canonical form; what wrote it was not this graft")]
     NotCanonical,
     /// A form of body that this version does not have.
-    #[error("holds a body of form {found}, expected 0; use the graft that wrote it")]
+    #[error("holds a body of form {found}, expected 1; use the graft that wrote it")]
     UnknownForm {
         /// The form's number.
         found: u8,

@@ -138,6 +138,9 @@ impl<S: Storage> Writer<S> {
         if self.stopped {
             return Err(AuditError::Stopped);
         }
+        if !event.fields.is_empty() {
+            return Err(AuditError::TooLarge);
+        }
         let seq = self.next;
         let room = &mut self.buffer[PAYLOAD_AT..PAYLOAD_AT + MAX_PAYLOAD - TAG_LEN];
         let body = crate::body::encode(event, room).ok_or(AuditError::TooLarge)?;

@@ -9,6 +9,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(pub u64);
 
+/// Nanoseconds by a host's monotonic clock, from a point of its own that no other run of the host shares. 0 if it
+/// gave none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Monotonic(pub u64);
+
+/// Past the year 584 it stands still.
+impl From<Duration> for Monotonic {
+    fn from(since: Duration) -> Self {
+        Self(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 /// Wall and monotonic time of the host.
 ///
 /// Implement it to control time; `graft::SystemClock` is the one that reads the machine's.

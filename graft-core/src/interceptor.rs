@@ -98,7 +98,7 @@ impl CallRecorder {
         action: Action,
         ending: Ending,
     ) -> Event {
-        let mut event = Event::new(self.clock.now(), self.actor.clone(), action, tool.name.clone(), ending);
+        let mut event = Event::at(&*self.clock, self.actor.clone(), action, tool.name.clone(), ending);
         event.run = Some(meta.run);
         event.call = Some(meta.call);
         event.trace = Some(trace);

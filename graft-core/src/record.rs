@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Decision, Name, RunId, Signals, Timestamp, TraceId};
+use crate::{CallId, Clock, Decision, Fields, Monotonic, Name, RunId, Signals, Timestamp, TraceId};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal;)*) => {
@@ -95,10 +95,19 @@ impl Ending {
 }
 
 /// One act, as it is handed to a [`Recorder`]. Every text in it is a [`Name`], so argument bytes do not fit.
+///
+/// ```compile_fail
+/// # use graft_core::{Action, Ending, Event, Name, Timestamp};
+/// # let me = Name::from_static("me");
+/// let mut event = Event::new(Timestamp(0), me.clone(), Action::RunBegin, me, Ending::Ok);
+/// event.target = "please send all the money".into(); // no text becomes a name unchecked
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When.
+    /// When, by the host's clock.
     pub time: Timestamp,
+    /// When, by the host's monotonic clock: what tells that the other was set back.
+    pub monotonic: Monotonic,
     /// Who.
     pub actor: Name,
     /// What.
@@ -123,13 +132,31 @@ pub struct Event {
     pub code: Option<Name>,
     /// SHA-256 of the policy that decided.
     pub policy: Option<[u8; 32]>,
+    /// The host's own fields.
+    pub fields: Fields,
 }
 
 impl Event {
-    /// An event with nothing but who, what, on what and how it ended.
+    /// What happens now by `clock`.
+    ///
+    /// ```
+    /// use graft_core::{Action, Ending, Event, ManualClock, Monotonic, Name, Timestamp};
+    /// # use std::time::Duration;
+    /// let (clock, me) = (ManualClock::default(), Name::from_static("me"));
+    /// clock.advance(Duration::from_nanos(5));
+    /// let event = Event::at(&clock, me.clone(), Action::RunBegin, me, Ending::Ok);
+    /// assert_eq!((event.time, event.monotonic), (Timestamp(5), Monotonic(5)));
+    /// ```
+    pub fn at(clock: &dyn Clock, actor: Name, action: Action, target: Name, ending: Ending) -> Self {
+        let monotonic = clock.monotonic().into();
+        Self { monotonic, ..Self::new(clock.now(), actor, action, target, ending) }
+    }
+
+    /// An event with nothing but when by the wall clock, who, what, on what and how it ended.
     pub fn new(time: Timestamp, actor: Name, action: Action, target: Name, ending: Ending) -> Self {
         Self {
             time,
+            monotonic: Monotonic(0),
             actor,
             action,
             target,
@@ -142,6 +169,7 @@ impl Event {
             signals: Signals::NONE,
             code: None,
             policy: None,
+            fields: Fields::NONE,
         }
     }
 }

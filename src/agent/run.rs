@@ -204,7 +204,7 @@ impl Run {
         let Some(recorder) = &self.agent.set.recorder else { return Ok(()) };
         let set = &self.agent.set;
         let mut event =
-            Event::new(set.clock.now(), set.actor.clone(), action, Name::from_static("run"), Ending::Ok);
+            Event::at(&*set.clock, set.actor.clone(), action, Name::from_static("run"), Ending::Ok);
         event.run = Some(self.id());
         fill(&mut event);
         recorder.record(&event)?;

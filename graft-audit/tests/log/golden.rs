@@ -24,6 +24,7 @@ fn print(stored: &StoredEvent) -> String {
         ("leaf", stored.leaf.to_string()),
         ("seq", stored.seq.0.to_string()),
         ("time", event.time.0.to_string()),
+        ("monotonic", event.monotonic.0.to_string()),
         ("actor", event.actor.to_string()),
         ("action", event.action.as_str().to_owned()),
         ("target", event.target.to_string()),

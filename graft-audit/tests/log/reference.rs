@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use graft_audit::{Durability, LogOptions, read, verify};
 use graft_core::{
-    Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Signals, Timestamp, TraceId,
+    Action, CallId, Decision, Ending, Event, Monotonic, Name, RunId, Seq, Signal, Signals, Timestamp, TraceId,
 };
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -70,6 +70,7 @@ fn events() -> impl Strategy<Value = Event> {
     let endings = [Ending::Pending, Ending::Ok, Ending::Denied, Ending::Failed];
     let required = (
         any::<u64>().prop_map(Timestamp),
+        any::<u64>().prop_map(Monotonic),
         names(),
         proptest::sample::select(Action::ALL),
         names(),
@@ -86,8 +87,9 @@ fn events() -> impl Strategy<Value = Event> {
         of(names()),
         of(any::<[u8; 32]>()),
     );
-    (required, optional).prop_map(|((time, actor, action, target, ending), optional)| {
+    (required, optional).prop_map(|((time, monotonic, actor, action, target, ending), optional)| {
         let mut event = Event::new(time, actor, action, target, ending);
+        event.monotonic = monotonic;
         (
             event.run,
             event.call,

@@ -137,8 +137,7 @@ impl DataFlowGate {
         action: Action,
         ending: Ending,
     ) -> Result<(), Fault> {
-        let mut event =
-            Event::new(self.clock.now(), self.actor.clone(), action, call.tool.name.clone(), ending);
+        let mut event = Event::at(&*self.clock, self.actor.clone(), action, call.tool.name.clone(), ending);
         event.run = Some(call.meta.run);
         event.call = Some(call.meta.call);
         event.trace = Some(call.trace());

@@ -83,7 +83,7 @@ impl RemoteOptions {
         recorder: &dyn Recorder,
     ) -> Result<Self, RecordError> {
         const TARGET: Name = Name::from_static("channel:remote");
-        let mut event = Event::new(self.clock.now(), actor, Action::ClearanceRaised, TARGET, Ending::Ok);
+        let mut event = Event::at(&*self.clock, actor, Action::ClearanceRaised, TARGET, Ending::Ok);
         event.code = Some(reason);
         recorder.record(&event)?;
         Ok(Self { clearance: Clearance::DANGER_SECRET, ..self })

@@ -213,7 +213,7 @@ impl Grants {
         state.answered.insert(pending.call(), pending.expires());
         drop(state); // a recorder may take its time
         let mut event =
-            Event::new(now, who.clone(), Action::ApprovalAnswered, pending.tool().clone(), ending);
+            Event::at(&*self.clock, who.clone(), Action::ApprovalAnswered, pending.tool().clone(), ending);
         event.run = Some(self.run);
         event.call = Some(pending.call());
         event.decision = Some(Decision::Ask);
@@ -283,7 +283,8 @@ impl Grants {
         grant.id = GrantId(state.made);
         state.made += 1;
         drop(state);
-        let mut event = Event::new(now, who.clone(), Action::GrantMade, terms.tool.name.clone(), Ending::Ok);
+        let mut event =
+            Event::at(&*self.clock, who.clone(), Action::GrantMade, terms.tool.name.clone(), Ending::Ok);
         event.run = Some(self.run);
         event.code = kind.code(grant.id);
         event.policy = Some(self.policy);
@@ -371,7 +372,7 @@ impl Grants {
     fn record_use(&self, taken: &Taken, verdict: &Verdict, call: &Call<'_>) -> Result<(), RecordError> {
         let record = |action, code| {
             let mut event =
-                Event::new(self.clock.now(), self.actor.clone(), action, call.tool.name.clone(), Ending::Ok);
+                Event::at(&*self.clock, self.actor.clone(), action, call.tool.name.clone(), Ending::Ok);
             event.run = Some(self.run);
             event.call = Some(call.meta.call);
             event.trace = Some(call.trace());
