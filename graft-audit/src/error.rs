@@ -144,6 +144,36 @@ pub enum What {
         /// The kind's byte.
         found: u8,
     },
+    /// A suite of algorithms that this version does not have.
+    #[error("was made with suite {found}, which version 1 does not have; use the graft that wrote it")]
+    UnknownSuite {
+        /// The suite's number.
+        found: u8,
+    },
+    /// A mode that this version does not have.
+    #[error("is of mode {found}, which version 1 does not have; use the graft that wrote it")]
+    UnknownMode {
+        /// The mode's number.
+        found: u8,
+    },
+    /// A kind of part that this version does not have.
+    #[error("has a part of kind {found}, which version 1 does not have; use the graft that wrote it")]
+    UnknownPart {
+        /// The kind's number.
+        found: u8,
+    },
+    /// Flags of a commit that this version does not have.
+    #[error("has flags {found}, which version 1 does not have; use the graft that wrote it")]
+    UnknownMark {
+        /// The flags.
+        found: u8,
+    },
+    /// Bytes that are zero in this version.
+    #[error("has bytes set that version 1 leaves at zero; use the graft that wrote it")]
+    Reserved,
+    /// Numbers that do not go together, behind a good check.
+    #[error("says what no log can say; what wrote it was not this graft")]
+    Impossible,
     /// A whole frame where none of its kind may stand.
     #[error(
         "stands where no frame of its kind may: records need an opening before them, and a close ends them"

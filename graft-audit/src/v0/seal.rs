@@ -6,8 +6,8 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::format::{BOUND_LEN, LogId, MAC_LEN, SALT_LEN, TAG_LEN};
-use crate::{AuditError, AuditKey};
+use super::{AuditError, AuditKey};
+use crate::v0::format::{BOUND_LEN, LogId, MAC_LEN, SALT_LEN, TAG_LEN};
 
 // Each ends in a zero byte and none has another, so no label is the beginning of another.
 const COMMITMENT: &[u8] = b"graft-audit 0 commitment\0";

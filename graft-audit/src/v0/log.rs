@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use graft_core::{Event, RecordError, Recorder, Seq};
 
-use crate::storage::FileStorage;
-use crate::writer::Writer;
-use crate::{AuditError, AuditKey, Durability, Leaf, Recovered};
+use super::{AuditError, AuditKey, Durability, Leaf, Recovered};
+use crate::v0::storage::FileStorage;
+use crate::v0::writer::Writer;
 
 /// An audit log that is open for writing; nobody else can open it for that until it is dropped.
 ///
@@ -16,7 +16,7 @@ use crate::{AuditError, AuditKey, Durability, Leaf, Recovered};
 /// [`close`](Self::close) leaves a log that opens and verifies, but that does not say where it ends.
 ///
 /// ```
-/// use graft_audit::{AuditError, AuditKey, AuditLog};
+/// use graft_audit::v0::{AuditError, AuditKey, AuditLog};
 /// # let folder = std::env::temp_dir().join(format!("graft-audit-log-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// # let path = folder.join("acts.graft-log");
@@ -101,7 +101,7 @@ impl fmt::Debug for AuditLog {
 /// How to create or open a log.
 ///
 /// ```
-/// use graft_audit::{AuditKey, Durability, LogOptions};
+/// use graft_audit::v0::{AuditKey, Durability, LogOptions};
 /// # let folder = std::env::temp_dir().join(format!("graft-audit-options-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
 /// # let path = folder.join("acts.graft-log");

@@ -5,15 +5,15 @@ use std::io::{BufReader, SeekFrom};
 use graft_core::{Event, Seq};
 use sha2::{Digest, Sha256};
 
-use crate::format::{
+use super::{AuditError, AuditKey};
+use crate::v0::format::{
     BOUND_LEN, CLOSING_LEN, FrameHeader, Kind, Leaf, LogId, MAX_PAYLOAD, OPENING_LEN, PAYLOAD_AT, SALT_LEN,
     TAG_LEN, array, payload_digest,
 };
-use crate::frames::{FileHeader, has_frame};
-use crate::seal::{Batch, Keys};
-use crate::storage::Storage;
-use crate::walk::Walk;
-use crate::{AuditError, AuditKey};
+use crate::v0::frames::{FileHeader, has_frame};
+use crate::v0::seal::{Batch, Keys};
+use crate::v0::storage::Storage;
+use crate::v0::walk::Walk;
 
 /// What an acknowledged record has survived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -242,7 +242,7 @@ mod tests {
     use graft_core::{Action, CallId, Decision, Ending, Name, RunId, Signal, Timestamp, TraceId};
 
     use super::*;
-    use crate::simulated::SimulatedDisk;
+    use crate::v0::simulated::SimulatedDisk;
 
     /// The log of `tests/golden`, with ids and salts that are not random.
     fn golden() -> Vec<u8> {

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use graft_core::{Action, CallId, Ending, Event, Name, Timestamp};
 
-use crate::format::{FILE_HEADER_LEN, FrameHeader, Kind, PAYLOAD_AT, array};
-use crate::storage::Storage;
-use crate::writer::{Durability, Writer};
-use crate::{AuditError, AuditKey, read};
+use super::{AuditError, AuditKey, read};
+use crate::v0::format::{FILE_HEADER_LEN, FrameHeader, Kind, PAYLOAD_AT, array};
+use crate::v0::storage::Storage;
+use crate::v0::writer::{Durability, Writer};
 
 /// Writes that were not synced reach the disk in pieces of this size, in any order.
 const SECTOR: usize = 64;

@@ -5,8 +5,8 @@ use std::iter::FusedIterator;
 
 use graft_core::{Event, Seq};
 
-use crate::walk::{Step, Walk};
-use crate::{AuditError, AuditKey, Leaf};
+use super::{AuditError, AuditKey, Leaf};
+use crate::v0::walk::{Step, Walk};
 
 /// One record as it was read, verified up to and including itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct StoredEvent {
 /// memory is bounded by one record. A wrong key or a bad header is the first item.
 ///
 /// ```
-/// use graft_audit::{AuditKey, read};
+/// use graft_audit::v0::{AuditKey, read};
 /// let mut events = read(&b""[..], &AuditKey::generate()?);
 /// assert!(events.next().is_some_and(|first| first.is_err()));
 /// assert!(events.next().is_none());

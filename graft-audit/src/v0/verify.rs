@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::{BufReader, Read};
 
-use crate::walk::Walk;
-use crate::{AuditError, AuditKey, Break, Leaf, LogId};
+use super::{AuditError, AuditKey, Break, Leaf, LogId};
+use crate::v0::walk::Walk;
 
 /// How closely a log was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl fmt::Display for VerifyReport {
 /// [`AuditError::Io`] from the reader.
 ///
 /// ```
-/// use graft_audit::{AuditError, AuditKey, Place, verify};
+/// use graft_audit::v0::{AuditError, AuditKey, Place, verify};
 /// let key = AuditKey::generate()?;
 /// let error = verify(&b"a plain text file"[..], &key).expect_err("not a log");
 /// assert!(matches!(error, AuditError::Broken(found) if found.place == Place::FileHeader));
@@ -119,7 +119,7 @@ pub fn verify(reader: impl Read, key: &AuditKey) -> Result<VerifyReport, AuditEr
 /// As [`verify`], without the wrong key.
 ///
 /// ```
-/// use graft_audit::{AuditError, Place, What, verify_structure};
+/// use graft_audit::v0::{AuditError, Place, What, verify_structure};
 /// let Err(AuditError::Broken(found)) = verify_structure(&b"graftlog"[..]) else { unreachable!() };
 /// assert_eq!((found.place, found.what), (Place::FileHeader, What::ShortFileHeader { found: 8 }));
 /// ```

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::AuditError;
+use super::AuditError;
 
 /// What a log asks of a disk. It has one file, which only grows, except for [`Storage::truncate`].
 pub(crate) trait Storage: Read + Seek + Send {
@@ -135,8 +135,8 @@ fn same_bytes(a: &mut impl Read, b: &mut impl Read) -> io::Result<bool> {
     let mut buffers = [[0; 4096]; 2];
     loop {
         let [left, right] = &mut buffers;
-        let read = crate::frames::read_full(a, left)?;
-        if read != crate::frames::read_full(b, right)? || left[..read] != right[..read] {
+        let read = crate::v0::frames::read_full(a, left)?;
+        if read != crate::v0::frames::read_full(b, right)? || left[..read] != right[..read] {
             return Ok(false);
         }
         if read == 0 {

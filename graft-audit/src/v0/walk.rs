@@ -4,10 +4,10 @@ use std::io::Read;
 
 use graft_core::{Event, Seq};
 
-use crate::format::{Kind, Leaf, LogId, MAC_LEN, OPENING_LEN, SALT_LEN, array};
-use crate::frames::{FileHeader, Frame, Frames, place};
-use crate::seal::{Batch, Keys};
-use crate::{AuditError, AuditKey, Break, What};
+use super::{AuditError, AuditKey, Break, What};
+use crate::v0::format::{Kind, Leaf, LogId, MAC_LEN, OPENING_LEN, SALT_LEN, array};
+use crate::v0::frames::{FileHeader, Frame, Frames, place};
+use crate::v0::seal::{Batch, Keys};
 
 /// Where a log stands after the frames that were walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

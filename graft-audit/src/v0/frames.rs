@@ -4,11 +4,11 @@ use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-use crate::format::{
+use super::{AuditError, Break, Place, What};
+use crate::v0::format::{
     BOUND_LEN, CHECK_LEN, CLOSING_LEN, FILE_HEADER_LEN, FRAME_HEADER_LEN, FrameHeader, Kind, Leaf, LogId,
     MAGIC, MAX_PAYLOAD, OPENING_LEN, PAYLOAD_AT, TAG_LEN, VERSION, array, payload_digest,
 };
-use crate::{AuditError, Break, Place, What};
 
 /// The header of a file.
 #[derive(Clone, Copy)]
