@@ -29,6 +29,8 @@
 
 mod body;
 mod canonical;
+mod checkpoint;
+mod cosignature;
 #[allow(dead_code, unused_imports, reason = "the log moves onto it with version 1")]
 mod disk;
 mod error;
@@ -38,7 +40,7 @@ mod fields;
 #[allow(dead_code)] // until the log is written with it
 mod format;
 mod key;
-#[allow(dead_code)] // until the log is written with it
+mod note;
 mod seal;
 #[allow(dead_code)] // until the log is written with it
 mod sealer;
@@ -46,9 +48,13 @@ mod tree;
 #[doc(hidden)]
 pub mod v0;
 
+pub use checkpoint::{AuditSigner, AuditVerifier, Checkpoint, CheckpointError, UnverifiedCheckpoint};
+pub use cosignature::{Cosigned, WitnessSigner, WitnessVerifier};
 pub use error::{AuditError, Break, Place, What};
 pub use format::{CommitDigest, Leaf, LogId, Mode, PartKind, Salt, segment_name, segment_number};
 pub use key::AuditKey;
+pub use note::NoteError;
+pub use note::key::{KeyError, KeyName};
 pub use tree::{
     Frontier, HashSource, MAX_PROOF_HASHES, MAX_TIER, MAX_TREE_SIZE, Node, ProofError, ProveError,
     TIER_WIDTH, TierEntry, TierSource, Tiers, TreeHash, TreeHead, WrongCount, prove_consistency,
