@@ -28,6 +28,7 @@
 //! ```
 
 mod body;
+mod bundle;
 mod canonical;
 mod checkpoint;
 mod cosignature;
@@ -41,6 +42,7 @@ mod fields;
 mod format;
 mod key;
 mod note;
+#[allow(dead_code)] // until the log is written with it
 mod seal;
 #[allow(dead_code)] // until the log is written with it
 mod sealer;
@@ -48,6 +50,10 @@ mod tree;
 #[doc(hidden)]
 pub mod v0;
 
+pub use bundle::{
+    BundleError, ConsistencyBundle, ProofBundle, UnverifiedBundle, UnverifiedConsistency,
+    VerifiedConsistency, VerifiedProof,
+};
 pub use checkpoint::{AuditSigner, AuditVerifier, Checkpoint, CheckpointError, UnverifiedCheckpoint};
 pub use cosignature::{Cosigned, WitnessSigner, WitnessVerifier};
 pub use error::{AuditError, Break, Place, What};

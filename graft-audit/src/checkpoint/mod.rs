@@ -245,6 +245,13 @@ impl UnverifiedCheckpoint {
     }
 }
 
+impl From<Checkpoint> for UnverifiedCheckpoint {
+    /// Forgets that it was verified.
+    fn from(checkpoint: Checkpoint) -> Self {
+        Self { body: checkpoint.body, note: checkpoint.note }
+    }
+}
+
 impl fmt::Display for UnverifiedCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.note.fmt(f)
