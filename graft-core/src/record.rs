@@ -66,6 +66,39 @@ actions! {
     GrantMade = 22, "tool:dataflow:granted";
     /// A flow that the host endorsed: one use of a grant.
     DataflowEndorsed = 23, "tool:dataflow:endorsed";
+    /// A receiver let somebody in: the actor is who was proved, the fields say by whom and how.
+    AuthGranted = 24, "auth:granted";
+    /// A receiver refused a call: the code says why, the fields by whom, how who calls was proved, and what scope
+    /// lacked.
+    AuthDenied = 25, "auth:denied";
+    /// A configuration came into force.
+    ConfigLoad = 26, "config:load";
+    /// A policy came into force, instead of none or of another: the code says its mode.
+    PolicyChange = 27, "policy:change";
+    /// A receiver is about to carry out a call with effects: its own intent.
+    ServeStart = 28, "tool:serve:start";
+    /// A receiver has answered a call, or refused it before anybody was asked who calls: its own outcome.
+    ServeEnd = 29, "tool:serve:end";
+    /// The log was opened for writing.
+    LogOpen = 40, "log:open";
+    /// An opening set aside what a crash had torn.
+    LogRecover = 41, "log:recover";
+    /// The log went on in a new segment.
+    LogRotate = 42, "log:rotate";
+    /// The log went on under a new key.
+    LogRotateKey = 43, "log:rotate-key";
+    /// The log's tree was signed.
+    LogCheckpoint = 44, "log:checkpoint";
+    /// The oldest segments were removed.
+    LogPrune = 45, "log:prune";
+    /// Parts of records are about to be erased.
+    LogErase = 46, "log:erase";
+    /// Records were read out.
+    LogExport = 47, "log:export";
+    /// Records were lost, as many as the fields say.
+    LogGap = 48, "log:gap";
+    /// The clock of the host was set back.
+    LogClock = 49, "log:clock";
 }
 
 /// How it ended, as far as the record knows.
