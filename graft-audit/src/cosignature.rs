@@ -12,7 +12,7 @@ use crate::{AuditError, Checkpoint, CheckpointError};
 
 /// The secret key of a witness, with its name. Wiped from memory when dropped; `Debug` shows nothing of it.
 ///
-/// It signs through a `Witness` alone, which remembers what it signed before.
+/// It signs through a [`Witness`](crate::Witness) alone, which remembers what it signed before.
 #[derive(Clone)]
 pub struct WitnessSigner(SignerKey);
 
@@ -46,7 +46,6 @@ impl WitnessSigner {
 
     /// The line that goes behind the checkpoint's signatures. The caller saw to it that no other tree of this
     /// log was ever signed that is not contained in this one, or contains it.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn cosign(&self, checkpoint: &Checkpoint, now: Timestamp) -> String {
         let time = now.0 / 1_000_000_000;
         let signature = self.0.sign(&message(time, checkpoint.note().text()));

@@ -27,6 +27,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod anchor;
 mod body;
 mod bundle;
 mod canonical;
@@ -49,7 +50,9 @@ mod sealer;
 mod tree;
 #[doc(hidden)]
 pub mod v0;
+mod witness;
 
+pub use anchor::{Anchor, AnchorError, Anchored, FileAnchor, MemoryAnchor};
 pub use bundle::{
     BundleError, ConsistencyBundle, ProofBundle, UnverifiedBundle, UnverifiedConsistency,
     VerifiedConsistency, VerifiedProof,
@@ -70,3 +73,4 @@ pub use v0::{
     AuditLog, Depth, Durability, Events, LogOptions, Recovered, State, StoredEvent, VerifyReport, read,
     verify, verify_structure,
 };
+pub use witness::{Prove, Witness, WitnessAnchor, WitnessRefusal, WitnessRequest};
