@@ -15,6 +15,8 @@ pub(crate) enum Bar {
     Over(f64, &'static str),
     /// Takes at most so many nanoseconds.
     Ns(f64),
+    /// Does at least so much in a second.
+    Rate(f64),
     /// Takes at most so many nanoseconds of CPU time.
     CpuNs(f64),
 }
@@ -91,6 +93,10 @@ fn judged(bar: Bar, cases: &[Case<'_>], turns: &[Turns], at: usize) -> Option<Va
         Bar::Ns(most) => {
             let (typical, cpu) = (median(own.typical.iter().copied()), median(own.cpu.iter().copied()));
             (typical, typical <= most, format!("{typical:.0} ns{}, target at most {most}", by_cpu(cpu)))
+        }
+        Bar::Rate(least) => {
+            let rate = 1e9 / median(own.typical.iter().copied());
+            (rate, rate >= least, format!("{rate:.0} in a second, target at least {least}"))
         }
         Bar::CpuNs(most) if !own.cpu.is_empty() => {
             let cpu = median(own.cpu.iter().copied());

@@ -103,6 +103,12 @@ impl Round {
         self.singles.push(took);
     }
 
+    /// Adds so many operations that took so long together, where that many are not what was asked for.
+    pub(crate) fn did(&mut self, operations: u64, took: Duration) {
+        self.took += took;
+        self.done += operations;
+    }
+
     /// Starts a clock for many operations.
     pub(crate) fn start(&self) -> Stopwatch {
         let cpu = self.cpu_clock.map(|clock| clock());

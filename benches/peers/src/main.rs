@@ -1,10 +1,12 @@
 //! How does a call of graft compare with the same call of other libraries, in the same run? And what does it
 //! take that no clock shows: allocations, instructions, memory.
 //!
-//! The first argument says which question: `compare` (the default), `counts`, `instructions`, `connections`,
-//! `soak` or `stream`. README.md says what each prints.
+//! The first argument says which question: `compare` (the default), `audit`, `counts`, `instructions`,
+//! `connections`, `soak` or `stream`. README.md says what each prints.
 
 mod allocations;
+#[cfg(feature = "audit")]
+mod audit;
 #[path = "../../harness/calls/mod.rs"]
 mod calls;
 #[cfg(feature = "rivals")]
@@ -32,6 +34,10 @@ fn main() -> Result<(), Failure> {
         None | Some("compare") => compare::run(),
         #[cfg(not(feature = "rivals"))]
         None | Some("compare") => Err("built without the feature `rivals`".into()),
+        #[cfg(feature = "audit")]
+        Some("audit") => audit::run(),
+        #[cfg(not(feature = "audit"))]
+        Some("audit") => Err("built without the feature `audit`".into()),
         Some("counts") => counts::run(),
         Some("instructions") => counts::run_one(),
         Some("connections") => connections::run(),

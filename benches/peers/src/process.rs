@@ -16,7 +16,7 @@ pub fn resident(process: &str) -> Result<u64, Failure> {
 
 /// How many programs ran or waited for a CPU, on average over the last minute. Where it is near the number of
 /// CPUs or over it, times say little and CPU times more.
-#[cfg(feature = "rivals")]
+#[cfg(any(feature = "rivals", feature = "audit"))]
 pub fn load_average() -> Result<f64, Failure> {
     let averages = read_to_string("/proc/loadavg")?;
     Ok(averages.split_whitespace().next().ok_or("there is no load average")?.parse()?)
