@@ -35,11 +35,6 @@ impl<T: Default, const N: usize> Short<T, N> {
 }
 
 impl<T: Copy, const N: usize> Short<T, N> {
-    pub(super) fn clear(&mut self) {
-        self.len = 0;
-        self.many.clear();
-    }
-
     pub(super) fn extend_from_slice(&mut self, members: &[T]) {
         let end = self.len + members.len();
         if let Some(free) = self.few.get_mut(self.len..end).filter(|_| self.many.is_empty()) {
@@ -105,8 +100,6 @@ mod tests {
                 list.push(n);
                 assert_eq!(&short[..], list);
             }
-            short.clear();
-            list.clear();
         }
     }
 }

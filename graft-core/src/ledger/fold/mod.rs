@@ -74,15 +74,15 @@ const ROOM: usize = if LONGEST > 12 { LONGEST } else { 12 };
 /// One of the two folds, ready for use.
 struct Folder {
     is_exact: bool,
-    /// The fold of each ASCII byte; 0 if it is dropped. All fold to one byte at most.
-    ascii: [u8; 128],
+    /// The fold of each ASCII byte; 0 if it is dropped. All fold to one byte at most. Nothing is known of others.
+    ascii: [u8; 256],
     /// The fold of each of [`SINGLES`] in UTF-8; zeros behind it.
     singles: [[u8; 4]; SINGLES.len()],
 }
 
 impl Folder {
     const fn new(is_exact: bool) -> Self {
-        let mut folder = Self { is_exact, ascii: [0; 128], singles: [[0; 4]; SINGLES.len()] };
+        let mut folder = Self { is_exact, ascii: [0; 256], singles: [[0; 4]; SINGLES.len()] };
         let mut at = 0;
         while at < SINGLES.len() {
             let (exact, span) = SINGLES[at];
@@ -136,14 +136,20 @@ impl Folder {
     /// Folds ASCII into `out`, which is as long, and gives the length of the fold.
     fn fold_ascii(&self, text: &[u8], out: &mut [u8]) -> usize {
         let mut to = 0;
-        for &byte in text {
-            let folded = self.ascii[usize::from(byte & 0x7f)];
-            if let Some(free) = out.get_mut(to) {
-                *free = folded;
+        let (eights, rest) = text.as_chunks::<8>();
+        for eight in eights {
+            let word = word_of(&self.ascii, eight);
+            // Mostly nothing of a few bytes is dropped.
+            let has_zero = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080 != 0;
+            match out.get_mut(to..to + 8) {
+                Some(free) if !has_zero => {
+                    free.copy_from_slice(&word.to_le_bytes());
+                    to += 8;
+                }
+                _ => to = keep(&word.to_le_bytes(), out, to),
             }
-            to += usize::from(folded != 0);
         }
-        to
+        rest.iter().fold(to, |to, byte| keep(&[self.ascii[usize::from(*byte)]], out, to))
     }
 
     fn offsets(&self, text: &str) -> Vec<usize> {
@@ -196,6 +202,25 @@ impl Folder {
             at => self.singles[usize::from(at - FIRST)],
         }
     }
+}
+
+/// What a table says of eight bytes, the first lowest.
+#[inline]
+pub(super) fn word_of(table: &[u8; 256], eight: &[u8; 8]) -> u64 {
+    let add = |word, (n, byte): (usize, &u8)| word | u64::from(table[usize::from(*byte)]) << (8 * n);
+    eight.iter().enumerate().fold(0, add)
+}
+
+/// Writes what is not 0 to `out`, from `to` on, and gives where that ends.
+#[inline]
+fn keep(folded: &[u8], out: &mut [u8], mut to: usize) -> usize {
+    for &byte in folded {
+        if let Some(free) = out.get_mut(to) {
+            *free = byte;
+        }
+        to += usize::from(byte != 0);
+    }
+    to
 }
 
 /// Writes all of `single` to the front of `out`, and gives how much of it is text.

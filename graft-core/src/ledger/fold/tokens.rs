@@ -208,9 +208,7 @@ fn word_end(text: &str, at: usize) -> (usize, bool) {
     let bytes = text.as_bytes();
     let mut end = at;
     loop {
-        while bytes.get(end).is_some_and(|&byte| is_ascii_word(byte)) {
-            end += 1;
-        }
+        end += bytes[end..].iter().take_while(|&&byte| is_ascii_word(byte)).count();
         if bytes.get(end).is_none_or(u8::is_ascii) {
             break;
         }

@@ -4,7 +4,7 @@
 //! before it. So a run is one stream of bits, read as bytes from each bit at which a digit can begin.
 
 use super::View;
-use crate::ledger::short::Short;
+use crate::ledger::fold::word_of;
 
 /// The fewest digits of a run that is decoded.
 pub(super) const MIN_RUN: usize = 16;
@@ -22,6 +22,8 @@ const BREAK: u8 = 0x80;
 const SEPARATOR: u8 = 0x81;
 /// What ends a run.
 const END: u8 = 0xff;
+/// The bit that no digit has, of eight bytes.
+const NO_DIGIT: u64 = u64::from_ne_bytes([BREAK; 8]);
 
 /// The four kinds of runs. Base32 is of one case, so that mixed text is no candidate.
 pub(super) static ALPHABETS: [Alphabet; 4] = [
@@ -36,7 +38,8 @@ pub(super) static ALPHABETS: [Alphabet; 4] = [
 /// Where a run is packed into.
 pub(super) trait Bytes {
     fn clear(&mut self);
-    fn put(&mut self, bytes: &[u8]);
+    /// Adds the first `count` bytes of `word`, the highest first.
+    fn put(&mut self, word: u64, count: usize);
 }
 
 impl Bytes for Vec<u8> {
@@ -44,21 +47,8 @@ impl Bytes for Vec<u8> {
         Self::clear(self);
     }
 
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
-
-/// The bytes of a short run, in place.
-pub(super) type Packed = Short<u8, 72>;
-
-impl Bytes for Packed {
-    fn clear(&mut self) {
-        Self::clear(self);
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+    fn put(&mut self, word: u64, count: usize) {
+        self.extend_from_slice(&word.to_be_bytes()[..count]);
     }
 }
 
@@ -115,7 +105,7 @@ impl Alphabet {
                 if let Some(eight) = self.eight(&bytes[run.seen..]) {
                     word = word << (8 * self.bits) | eight;
                     held += 8 * self.bits;
-                    packed.put(&(word << (64 - held)).to_be_bytes()[..held / 8]);
+                    packed.put(word << (64 - held), held / 8);
                     held %= 8;
                     run.seen += 8;
                     run.digits += 8;
@@ -145,7 +135,7 @@ impl Alphabet {
                     held += self.bits;
                     if held >= 8 {
                         held -= 8;
-                        packed.put(&[(word >> held) as u8]);
+                        packed.put(word >> held << 56, 1);
                     }
                     since_separator += 1;
                     run.digits += 1;
@@ -155,22 +145,23 @@ impl Alphabet {
             }
         }
         if held > 0 {
-            packed.put(&[(word << (8 - held)) as u8]);
+            packed.put(word << (64 - held), 1);
         }
         run
     }
 
     /// Eight digits at the start of `bytes`, which no prefix follows.
     fn eight(&self, bytes: &[u8]) -> Option<u64> {
-        let (mut word, mut all) = (0_u64, 0);
-        for byte in bytes.first_chunk::<8>()? {
-            let value = self.values[usize::from(*byte)];
-            all |= value;
-            word = word << self.bits | u64::from(value);
-        }
-        let all_digits = all < BREAK;
+        const HALVES: [u64; 3] = [0x00ff_00ff_00ff_00ff, 0x0000_ffff_0000_ffff, 0x0000_0000_ffff_ffff];
+        let values = word_of(&self.values, bytes.first_chunk()?);
         let is_prefix = self.bits == 4 && bytes.get(8).is_some_and(|b| b.eq_ignore_ascii_case(&b'x'));
-        (all_digits && !is_prefix).then_some(word)
+        if values & NO_DIGIT != 0 || is_prefix {
+            return None;
+        }
+        // Each with its neighbour, the first in the higher bits; then pairs, and fours.
+        let join =
+            |word, (n, half): (usize, u64)| (word & half) << (self.bits << n) | word >> (8 << n) & half;
+        Some(HALVES.into_iter().enumerate().fold(values, join))
     }
 
     /// The bits within a byte at which a digit can begin.
@@ -187,26 +178,14 @@ impl Alphabet {
         shifted(packed, shift, raw);
     }
 
-    /// The same into the front of `raw`; gives how many there are. `None` if they do not fit.
-    pub(super) fn stream_into(
-        &self,
-        packed: &[u8],
-        digits: usize,
-        shift: usize,
-        raw: &mut [u8],
-    ) -> Option<usize> {
-        let len = self.stream_len(digits, shift);
-        shifted(packed, shift, raw.get_mut(..len)?);
-        Some(len)
-    }
-
-    fn stream_len(&self, digits: usize, shift: usize) -> usize {
+    /// How many bytes there are from the bit `shift` of so many digits on.
+    pub(super) fn stream_len(&self, digits: usize, shift: usize) -> usize {
         (digits * self.bits).saturating_sub(shift) / 8
     }
 }
 
 /// Fills `to` with the bytes of `packed` from its bit `shift` on.
-fn shifted(packed: &[u8], shift: usize, to: &mut [u8]) {
+pub(super) fn shifted(packed: &[u8], shift: usize, to: &mut [u8]) {
     if shift == 0 {
         to.copy_from_slice(&packed[..to.len()]);
         return;

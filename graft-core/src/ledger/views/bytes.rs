@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The fewest bytes of a text that is taken from bytes, and how many of them must not be dropped by folding.
-const MIN_TEXT: usize = 12;
+pub(super) const MIN_TEXT: usize = 12;
 const MIN_FOLDED: usize = 8;
 /// The fewest units of UTF-16.
 pub(super) const MIN_UNITS: usize = 8;

@@ -1,9 +1,8 @@
 //! One pass over a text that finds where something may be encoded.
 
-use std::ops::Range;
-
 use super::View;
 use super::base::{ALPHABETS, Alphabet, MIN_RUN};
+use crate::ledger::fold::word_of;
 
 /// Bytes that are looked at together.
 const CHUNK: usize = 64;
@@ -71,69 +70,102 @@ impl Triggers {
     }
 }
 
+/// The bytes of one chunk that are of each class, a bit for each byte, the first lowest.
+#[derive(Clone, Copy, Default)]
+struct Masks {
+    kinds: [u64; ALPHABETS.len()],
+    marks: u64,
+}
+
+impl Masks {
+    fn of(chunk: &[u8]) -> Self {
+        let mut masks = Self::default();
+        let (eights, rest) = chunk.as_chunks::<8>();
+        for (n, eight) in eights.iter().enumerate() {
+            masks.add(8 * n, word_of(&CLASS, eight));
+        }
+        let mut last = [0; 8];
+        if let Some(last) = last.get_mut(..rest.len()).filter(|last| !last.is_empty()) {
+            last.copy_from_slice(rest);
+        }
+        // What is no byte of the text is of no class.
+        let behind = u64::MAX.checked_shl(8 * rest.len() as u32).unwrap_or(0);
+        masks.add(chunk.len() - rest.len(), word_of(&CLASS, &last) & !behind);
+        masks
+    }
+
+    fn add(&mut self, at: usize, classes: u64) {
+        if classes != 0 {
+            for (kind, mask) in self.kinds.iter_mut().enumerate() {
+                *mask |= gather(classes >> kind) << at;
+            }
+            self.marks |= gather(classes >> TRIGGER) << at;
+        }
+    }
+
+    /// Where [`MIN_RUN`] bytes of each alphabet begin in a row, if `next` are those of the chunk behind.
+    fn starts(&self, next: &Self) -> [u64; ALPHABETS.len()] {
+        std::array::from_fn(|kind| {
+            let rows = u128::from(next.kinds[kind]) << CHUNK | u128::from(self.kinds[kind]);
+            let rows = rows & rows >> 1;
+            let rows = rows & rows >> 2;
+            let rows = rows & rows >> 4;
+            (rows & rows >> 8) as u64
+        })
+    }
+}
+
+const _: () = assert!(MIN_RUN == 16 && CHUNK == u64::BITS as usize);
+
+/// The lowest bit of each of eight bytes, next to each other.
+pub(super) fn gather(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    (word & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
 /// Calls `run` with each place where a run may begin; it gives the end of what it has looked at.
 pub(super) fn scan(bytes: &[u8], mut run: impl FnMut(&'static Alphabet, usize) -> usize) -> Triggers {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let mut triggers = Triggers::default();
     let mut cursors = [0; ALPHABETS.len()];
-    let mut before = [0_u8; 2];
-    for (chunk, base) in bytes.chunks(CHUNK).zip((0_usize..).step_by(CHUNK)) {
-        let mut class = [0; CHUNK];
-        for (class, byte) in class.iter_mut().zip(chunk) {
-            *class = CLASS[usize::from(*byte)];
-        }
-        // A run of sixteen holds three aligned fours in a row, wherever it begins.
-        let (mut full, mut marks) = (0, 0_u64);
-        for (n, eight) in class.as_chunks::<8>().0.iter().enumerate() {
-            let word = u64::from_le_bytes(*eight);
-            let pairs = word & word >> 8;
-            let fours = pairs & pairs >> 16;
-            let (low, high) = (fours as u8, (fours >> 32) as u8);
-            full |= before[1] & low & (before[0] | high);
-            before = [low, high];
-            // The product moves the eight bits next to each other.
-            let signs = (word >> TRIGGER & ONES).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-            marks |= signs << (8 * n);
-        }
-        let from = base.saturating_sub(MIN_RUN);
+    let mut chunks = bytes.chunks(CHUNK);
+    let mut next = chunks.next().map(Masks::of);
+    let mut base = 0;
+    while let Some(masks) = next {
+        next = chunks.next().map(Masks::of);
+        let starts = masks.starts(&next.unwrap_or_default());
+        let mut marks = masks.marks;
         while marks != 0 {
-            let at = base + marks.trailing_zeros() as usize;
+            let bit = marks.trailing_zeros();
+            let at = base + bit as usize;
             marks &= marks - 1;
             if bytes[at] != b'\n' {
                 triggers.note(bytes, at);
             } else if bytes.get(at + 1).is_some_and(is_blank) {
                 // First what begins before, so that no run is entered in its middle.
-                runs(bytes, from..at, full, &mut cursors, &mut run);
+                runs(base, starts.map(|starts| starts & !(u64::MAX << bit)), &mut cursors, &mut run);
                 narrow(bytes, at, &mut cursors, &mut run);
             }
         }
-        runs(bytes, from..base + CHUNK, full, &mut cursors, &mut run);
+        runs(base, starts, &mut cursors, &mut run);
+        base += CHUNK;
     }
     triggers
 }
 
-/// Calls `run` where [`MIN_RUN`] bytes of one of the classes of `full` begin within `starts`.
+/// Calls `run` at these places behind `base`, but for those that an earlier run has looked at.
 fn runs(
-    bytes: &[u8],
-    starts: Range<usize>,
-    full: u8,
+    base: usize,
+    starts: [u64; ALPHABETS.len()],
     cursors: &mut [usize; ALPHABETS.len()],
     run: &mut impl FnMut(&'static Alphabet, usize) -> usize,
 ) {
-    for (kind, alphabet) in ALPHABETS.iter().enumerate() {
-        // Base32 stands in what was seen as base64, whose alphabet is larger.
-        let within = !matches!(kind, 1 | 2) || cursors[0] > starts.start;
-        let mut start = starts.start.max(cursors[kind]);
-        while full >> kind & 1 != 0 && within && start < starts.end {
-            let Some(window) = bytes.get(start..start + MIN_RUN) else { break };
-            // From its end: what is no member there rules out all that begins before.
-            match window.iter().rposition(|b| CLASS[usize::from(*b)] >> kind & 1 == 0) {
-                Some(at) => start += at + 1,
-                None => {
-                    start = run(alphabet, start).max(start + 1);
-                    cursors[kind] = start;
-                }
+    for ((alphabet, cursor), mut left) in ALPHABETS.iter().zip(cursors).zip(starts) {
+        while left != 0 {
+            let start = base + left.trailing_zeros() as usize;
+            if start >= *cursor {
+                *cursor = run(alphabet, start).max(start + 1);
             }
+            left &= u64::MAX.checked_shl(cursor.saturating_sub(base) as u32).unwrap_or(0);
         }
     }
 }
