@@ -6,7 +6,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::State;
-use super::fold::{exact_fold, exact_offsets, span_fold, span_fold_ascii, span_fold_into, span_offsets};
+use super::fold::{exact_fold, exact_offsets, span_fold, span_fold_ascii, span_offsets};
 use super::grams::{GRAM, Hit, SECRET, SPAN_CONTENT, Span, UNTRUSTED, spans};
 use super::seen::Seen;
 use super::short::Short;
@@ -62,21 +62,22 @@ pub struct Scan<'s> {
     bytes: Vec<(usize, Vec<u8>)>,
     ciphers: bool,
     ways: Ways,
-    folded: Vec<u8>,
     hits: Vec<Hit>,
 }
 
-/// Texts end to end.
+/// Texts end to end, and their folds.
 #[derive(Default)]
 struct Joined {
     text: String,
+    folded: Short<u8, SHORT>,
     leaves: Short<Part, 2>,
 }
 
 #[derive(Default)]
 struct Part {
-    /// Where it begins in the text.
+    /// Where it begins in the text, and in its fold.
     start: usize,
+    folded: usize,
     leaf: usize,
     /// The number of the argument that it is of, if it is the first of its content.
     opens: Option<usize>,
@@ -92,7 +93,6 @@ impl<'s> Scan<'s> {
             bytes: Vec::new(),
             ciphers: false,
             ways: Ways::default(),
-            folded: Vec::new(),
             hits: Vec::new(),
         }
     }
@@ -155,7 +155,7 @@ impl<'s> Scan<'s> {
                     }
                 });
             };
-            self.search(&joined.text, found);
+            self.search(&joined.text, &joined.folded, found);
             is_clean &= self.hits.is_empty();
             decode(&joined.text, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
                 self.search_decoded(&decoded, found);
@@ -169,8 +169,8 @@ impl<'s> Scan<'s> {
         for (at, part) in values.leaves.iter().enumerate() {
             if let Some(arg) = part.opens {
                 let way = self.ways.of(&self.seen.ledger.key, tool, arg);
-                let end = values.leaves.get(at + 1).map_or(values.text.len(), |next| next.start);
-                self.behind(way, &values.text[part.start..end], is_clean, &mut |carry| {
+                let (text, folded) = values.of(at);
+                self.behind(way, text, folded, is_clean, &mut |carry| {
                     found(Carry { leaf: part.leaf, ..carry });
                 });
             }
@@ -179,7 +179,9 @@ impl<'s> Scan<'s> {
     }
 
     fn search_decoded(&mut self, decoded: &Decoded<'_>, found: &mut dyn FnMut(Carry)) {
-        self.search(decoded.text, &mut |mut carry| {
+        let mut folded = Short::default();
+        fold_onto(decoded.text, &mut folded);
+        self.search(decoded.text, &folded, &mut |mut carry| {
             if carry.range.end <= decoded.new.start || decoded.new.end <= carry.range.start {
                 return; // it was found without this view
             }
@@ -189,23 +191,14 @@ impl<'s> Scan<'s> {
         });
     }
 
-    /// Searches one text; the leaf of what it finds is still to be told.
-    fn search(&mut self, text: &str, found: &mut dyn FnMut(Carry)) {
+    /// Searches one text by its fold; the leaf of what it finds is still to be told.
+    fn search(&mut self, text: &str, folded: &[u8], found: &mut dyn FnMut(Carry)) {
         let (seen, key) = (self.seen, &self.seen.ledger.key);
         let state = &seen.state;
         let mut carry = |what, range: Range<usize>, span: &Span| {
             let was_said = seen.was_said(&text[range.clone()]);
             if what != Carried::Untrusted || !was_said {
                 found(span.carry(state, what, range, was_said));
-            }
-        };
-        let mut room = [0; SHORT];
-        let folded = match span_fold_ascii(text, &mut room) {
-            Some(len) => &room[..len],
-            None => {
-                self.folded.clear();
-                span_fold_into(text, &mut self.folded);
-                &self.folded
             }
         };
         let offsets = OnceCell::new();
@@ -227,26 +220,17 @@ impl<'s> Scan<'s> {
         });
     }
 
-    /// Searches what reaches from the text that left that way before into `text`, which is clean if it is known to
-    /// hold no recorded gram by itself.
-    fn behind(&mut self, way: u64, text: &str, is_clean: bool, found: &mut dyn FnMut(Carry)) {
+    /// Searches what reaches from the text that left that way before into `text`, which folds to `folded` and is
+    /// clean if it is known to hold no recorded gram by itself.
+    fn behind(&mut self, way: u64, text: &str, folded: &[u8], is_clean: bool, found: &mut dyn FnMut(Carry)) {
         let (seen, key) = (self.seen, &self.seen.ledger.key);
         let tail = seen.state.tails.of(way);
         if tail.is_empty() {
             return;
         }
-        let end = (0..=text.len().min(HEAD)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        let start = &text[..end];
         let mut both = Zeroizing::new(Short::<u8, { 2 * SPAN_CONTENT }>::default());
         both.extend_from_slice(tail);
-        let mut room = [0; SHORT];
-        match span_fold_ascii(start, &mut room) {
-            Some(len) => both.extend_from_slice(&room[..len.min(SPAN_CONTENT - 1)]),
-            None => {
-                let folded = span_fold(start);
-                both.extend_from_slice(&folded[..folded.len().min(SPAN_CONTENT - 1)]);
-            }
-        }
+        both.extend_from_slice(&folded[..folded.len().min(SPAN_CONTENT - 1)]);
         if is_clean {
             // What reaches over has a gram that ends behind the tail: here only one that begins within it is left.
             let over = tail.len().saturating_sub(GRAM - 1)..both.len().min(tail.len() + GRAM - 1);
@@ -255,7 +239,7 @@ impl<'s> Scan<'s> {
                 return;
             }
         }
-        let offsets = span_offsets(start);
+        let offsets = span_offsets(text);
         seen.state.grams.look(key, &both, &mut self.hits);
         for (what, flag) in [(Carried::Untrusted, UNTRUSTED), (Carried::Secret, SECRET)] {
             spans(&self.hits, flag, |span| {
@@ -264,7 +248,7 @@ impl<'s> Scan<'s> {
                 }
                 let was_said = seen.state.said_alike.contains(key, &both[span.range.clone()]) == Some(true);
                 if what != Carried::Untrusted || !was_said {
-                    let range = bytes_of(start, &offsets, 0..span.range.end - tail.len());
+                    let range = bytes_of(text, &offsets, 0..span.range.end - tail.len());
                     found(span.carry(&seen.state, what, range, was_said));
                 }
             });
@@ -284,32 +268,42 @@ impl Span {
 /// Texts of ASCII up to this length are folded in place.
 const SHORT: usize = 64;
 
-/// Bytes of a text that are joined to a tail. They hold a span's folded bytes unless most of them are
-/// dropped by the fold.
-const HEAD: usize = 512;
+/// Adds the fold of `text`. That of texts end to end is that of each, end to end.
+fn fold_onto(text: &str, folded: &mut Short<u8, SHORT>) {
+    let mut room = [0; SHORT];
+    match span_fold_ascii(text, &mut room) {
+        Some(len) => folded.extend_from_slice(&room[..len]),
+        None => folded.extend_from_slice(&span_fold(text)),
+    }
+}
 
 impl Joined {
     fn push(&mut self, text: &str, leaf: usize, opens: Option<usize>) {
-        self.leaves.push(Part { start: self.text.len(), leaf, opens });
+        self.leaves.push(Part { start: self.text.len(), folded: self.folded.len(), leaf, opens });
         self.text.push_str(text);
+        fold_onto(text, &mut self.folded);
+    }
+
+    /// The text at this place among the leaves, and its fold.
+    fn of(&self, at: usize) -> (&str, &[u8]) {
+        let (part, next) = (&self.leaves[at], self.leaves.get(at + 1));
+        let (end, folded) =
+            next.map_or((self.text.len(), self.folded.len()), |next| (next.start, next.folded));
+        (&self.text[part.start..end], &self.folded[part.folded..folded])
     }
 
     /// The leaves of both, in the order in which they were added.
     fn merged(&self, other: &Self) -> Self {
-        fn of(joined: &Joined, at: usize) -> &str {
-            let end = joined.leaves.get(at + 1).map_or(joined.text.len(), |next| next.start);
-            &joined.text[joined.leaves[at].start..end]
-        }
         let (mut all, mut here, mut there) = (Self::default(), 0, 0);
         all.text.reserve(self.text.len() + other.text.len());
         loop {
             match (self.leaves.get(here), other.leaves.get(there)) {
                 (Some(part), other) if other.is_none_or(|other| part.leaf < other.leaf) => {
-                    all.push(of(self, here), part.leaf, None);
+                    all.push(self.of(here).0, part.leaf, None);
                     here += 1;
                 }
                 (_, Some(part)) => {
-                    all.push(of(other, there), part.leaf, None);
+                    all.push(other.of(there).0, part.leaf, None);
                     there += 1;
                 }
                 (_, None) => return all,
@@ -337,7 +331,7 @@ impl Joined {
 /// variation selectors of the supplement in a row. Nobody reads them but a machine.
 fn hides_text(text: &str) -> bool {
     const PLANE: u8 = 0xf3; // the first byte of each of them
-    if !text.as_bytes().contains(&PLANE) {
+    if text.is_ascii() || !text.as_bytes().contains(&PLANE) {
         return false;
     }
     let (mut before, mut run, mut all) = ('\0', 0, 0);
@@ -388,11 +382,12 @@ mod tests {
 
             let seen = ledger.read();
             let mut scan = Scan::new(&seen);
-            scan.search(&text, &mut |_| {});
+            let folded = span_fold(&text);
+            scan.search(&text, &folded, &mut |_| {});
             let is_clean = scan.hits.is_empty();
             let mut behind = |is_clean| {
                 let mut all = Vec::new();
-                scan.behind(7, &text, is_clean, &mut |carry| all.push(carry));
+                scan.behind(7, &text, &folded, is_clean, &mut |carry| all.push(carry));
                 all
             };
             proptest::prop_assert_eq!(behind(is_clean), behind(false));

@@ -112,6 +112,7 @@ impl Seen<'_> {
         if value.is_empty() {
             return Provenance::Trusted(None);
         }
+        let is_known = self.state.values.knows(whole);
         // A value whose look-up was cut short is not vouched for.
         let said = |class, loose| match self.state.values.find(whole, loose, class) {
             Found::At(index) => Some(Provenance::Trusted(Some(self.state.source_of(index)))),
@@ -121,6 +122,8 @@ impl Seen<'_> {
             let index = self.state.pairs.find(&self.ledger.key, whole)?;
             Some(Provenance::Untrusted(self.state.source_of(index)))
         };
+        // Mostly one of its tokens stands nowhere.
+        let said = |class, loose| if is_known { said(class, loose) } else { None };
         let trusted = || said(Class::Trusted, false);
         let vouched = said(Class::Spoken, loose).or_else(|| said(Class::Directory, false));
         let named = vouched.or_else(|| match strict {

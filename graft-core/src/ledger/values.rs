@@ -291,6 +291,11 @@ impl ValueIndex {
         self.previous.push(previous);
     }
 
+    /// Whether each token of `value` stands in some text of any class: if not, it is found in none.
+    pub(super) fn knows(&self, value: &Value) -> bool {
+        value.tokens.iter().all(|token| self.heads.contains_key(&token.unspaced()))
+    }
+
     /// Looks for `value` standing on its own in a text of `class`. With `loose_end` a full stop that runs
     /// into the next sentence ends it too.
     pub(super) fn find(&self, value: &Value, loose_end: bool, class: Class) -> Found {

@@ -194,24 +194,7 @@ impl<'a> Judge<'a> {
     /// Searches the arguments for what was recorded, then looks at each of them.
     fn walk(&mut self) {
         let call = self.call;
-        // What may stand there as a whole is not searched, nor joined to what stands beside it.
-        let mut may_be_said = Marks::default();
-        if self.strangers || self.secrets {
-            let mut number = 0;
-            each_leaf(call, &mut |_, arg, role, leaf| {
-                let is_value = !matches!(leaf, Leaf::Key(_));
-                let is_address = role == Role::Destination
-                    && is_value
-                    && leaf.with_text(|text| self.address(text)) == Some(true);
-                // The plan says that this address or id goes there, and nothing else is in the value.
-                let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
-                if is_address || is_given {
-                    may_be_said.set(number);
-                }
-                number += 1;
-            });
-            self.search(&may_be_said);
-        }
+        let may_be_said = if self.strangers || self.secrets { self.search() } else { Marks::default() };
         let mut number = 0;
         each_leaf(call, &mut |path, _, role, leaf| {
             let is_value = !matches!(leaf, Leaf::Key(_));
@@ -232,13 +215,24 @@ impl<'a> Judge<'a> {
         });
     }
 
-    /// Finds what each leaf carries.
-    fn search(&mut self, may_be_said: &Marks) {
+    /// Finds what each leaf carries. What may stand there as a whole is not searched, nor joined to what stands
+    /// beside it; those leaves are marked.
+    fn search(&mut self) -> Marks {
+        let mut may_be_said = Marks::default();
         let mut scan = self.seen.scan().with_ciphers(self.policy.is_looking_for_ciphers());
         let (mut room, mut number) = (self.policy.most_scanned(), 0);
         each_leaf(self.call, &mut |_, arg, role, leaf| {
+            let is_value = !matches!(leaf, Leaf::Key(_));
+            let is_address = role == Role::Destination
+                && is_value
+                && leaf.with_text(|text| self.address(text)) == Some(true);
+            // The plan says that this address or id goes there, and nothing else is in the value.
+            let is_given = matches!(role, Role::Destination | Role::Target) && self.given.contains(arg);
+            if is_address || is_given {
+                may_be_said.set(number);
+            }
             match room.checked_sub(leaf.text_len()) {
-                Some(left) if !may_be_said.has(number) => {
+                Some(left) if !(is_address || is_given) => {
                     scan.add(arg, role, leaf);
                     room = left;
                 }
@@ -266,6 +260,7 @@ impl<'a> Judge<'a> {
         });
         self.carries.sort_by_key(|carry| (carry.leaf, carry.range.start, carry.range.end, carry.what));
         self.carries.dedup();
+        may_be_said
     }
 
     /// What the leaf that is looked at carries.
