@@ -283,3 +283,21 @@ proptest! {
         }
     }
 }
+
+/// Files that anybody's tool may be tried on; `PROOFS.md` says what is in them.
+#[test]
+fn the_golden_files_are_what_is_made_and_hold() {
+    let request = {
+        let proof = prove_consistency(&mut leaves(9).as_slice(), 5, 9).expect("an earlier tree");
+        crate::WitnessRequest::new(5, &proof, &checkpoint(9, &[])).expect("a proof").to_string()
+    };
+    let keys = format!("{}\n{}\n", log().verifier(), witness(7).verifier());
+    for (golden, made) in [
+        (include_str!("../../tests/golden/proofs/record-5-of-9.tlog-proof"), bundle(5, 9, &[7])),
+        (include_str!("../../tests/golden/proofs/5-to-9.consistency"), consistency(5, 9)),
+        (include_str!("../../tests/golden/proofs/5-to-9.request"), request),
+        (include_str!("../../tests/golden/proofs/keys"), keys),
+    ] {
+        assert_eq!(golden, made);
+    }
+}

@@ -255,6 +255,37 @@ proptest! {
 }
 
 #[test]
+fn a_proof_of_another_length_is_refused_even_if_its_hashes_lead_to_the_root() {
+    let extra = TreeHash([5; 32]);
+    for size in 1..20 {
+        let defined = Defined::counting(size);
+        let new = defined.head(size);
+        let above = TreeHead { root: TreeHash::node(&extra, &new.root), ..new };
+        let length = |proof: &[TreeHash]| Err(ProofError::WrongLength { found: proof.len() });
+        for m in 0..size {
+            let mut path = defined.path(m, size);
+            let leaf = defined.leaves[m];
+            path.push(extra);
+            assert_eq!(verify_inclusion(leaf, m as u64, &above, &path), length(&path), "{m} of {size}");
+            path.truncate(path.len().saturating_sub(2));
+            if size > 1 {
+                assert_eq!(verify_inclusion(leaf, m as u64, &new, &path), length(&path), "{m} of {size}");
+            }
+        }
+        for m in 1..size {
+            let (old, mut proof) = (defined.head(m), defined.proof(m, size));
+            let old_above = TreeHead { root: TreeHash::node(&extra, &old.root), ..old };
+            proof.push(extra);
+            for old in [&old, &old_above] {
+                assert_eq!(verify_consistency(old, &above, &proof), length(&proof), "{m} of {size}");
+            }
+            proof.truncate(proof.len() - 2);
+            assert_eq!(verify_consistency(&old, &new, &proof), length(&proof), "{m} of {size}");
+        }
+    }
+}
+
+#[test]
 fn a_frontier_is_restored_from_what_it_keeps_and_nothing_else() {
     let all = Defined::counting(77).leaves;
     let mut early = grown(&all[..70]);
