@@ -90,13 +90,16 @@ impl ProofBundle {
     /// `checkpoint`. `path` comes from [`prove_inclusion`](crate::prove_inclusion).
     ///
     /// # Errors
-    /// [`BundleError::Proof`] if it proves something else, [`BundleError::TooLong`].
+    /// [`BundleError::Proof`] if it proves something else, [`BundleError::TooLong`] or [`BundleError::NoHeader`].
     pub fn new(
         header: &[u8],
         index: u64,
         path: &[TreeHash],
         checkpoint: &Checkpoint,
     ) -> Result<Self, BundleError> {
+        if header.is_empty() {
+            return Err(BundleError::NoHeader);
+        }
         if header.len() > MAX_HEADER {
             return Err(BundleError::TooLong);
         }

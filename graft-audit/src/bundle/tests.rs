@@ -247,6 +247,7 @@ fn a_bundle_that_would_not_hold_is_not_made() {
     assert_eq!(make(&header(2), 2), None);
     assert_eq!(make(&header(3), 2), Some(BundleError::Proof(ProofError::WrongRoot)));
     assert_eq!(make(&header(2), 3), Some(BundleError::Proof(ProofError::WrongRoot)));
+    assert_eq!(make(&[], 2), Some(BundleError::NoHeader));
     assert_eq!(make(&[0; MAX_HEADER + 1], 2), Some(BundleError::TooLong));
 }
 
