@@ -36,6 +36,7 @@ mod cosignature;
 #[allow(dead_code, unused_imports, reason = "the log moves onto it with version 1")]
 mod disk;
 mod error;
+mod export;
 // Its place in a record comes with version 1 of the format.
 #[allow(dead_code)]
 mod fields;
@@ -43,10 +44,16 @@ mod fields;
 mod format;
 mod key;
 mod note;
+mod query;
+mod report;
+#[cfg(test)]
+mod sample;
 #[allow(dead_code)] // until the log is written with it
 mod seal;
 #[allow(dead_code)] // until the log is written with it
 mod sealer;
+mod text;
+mod time;
 mod tree;
 #[doc(hidden)]
 pub mod v0;
@@ -60,10 +67,14 @@ pub use bundle::{
 pub use checkpoint::{AuditSigner, AuditVerifier, Checkpoint, CheckpointError, UnverifiedCheckpoint};
 pub use cosignature::{Cosigned, WitnessSigner, WitnessVerifier};
 pub use error::{AuditError, Break, Place, What};
+pub use export::{JsonLines, Member, MemberError};
 pub use format::{CommitDigest, Leaf, LogId, Mode, PartKind, Salt, segment_name, segment_number};
 pub use key::AuditKey;
 pub use note::NoteError;
 pub use note::key::{KeyError, KeyName};
+pub use query::{ActionPattern, IdPattern, Pattern, Query, QueryError};
+pub use report::{Assurance, NO_ANCHOR, Report};
+pub use time::{Rfc3339, TimeError};
 pub use tree::{
     Frontier, HashSource, MAX_PROOF_HASHES, MAX_TIER, MAX_TREE_SIZE, Node, ProofError, ProveError,
     TIER_WIDTH, TierEntry, TierSource, Tiers, TreeHash, TreeHead, WrongCount, prove_consistency,
