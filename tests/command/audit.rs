@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use graft::audit::{AuditKey, Durability, LogOptions};
+use graft::audit::{AuditKey, Durability, LogOptions, NO_ANCHOR};
 use graft::core::{Action, CallId, Decision, Ending, Event, RunId, Seq, Signal, TraceId};
 use graft::{Name, Timestamp};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(crate) const LIST: [&str; 6] = ["audit", "list", "--log", "log", "--key", "k
 pub(crate) fn logged(records: u64) -> Folder {
     let folder = Folder::new();
     let key = AuditKey::generate().expect("randomness");
-    folder.write("key", format!("{}\n", hex(&key)));
+    folder.write_private("key", format!("{}\n", hex(&key)));
     let options = LogOptions::new().durability(Durability::Buffered);
     let log = options.create(folder.path().join("log"), &key).expect("creates");
     for n in 0..records {
@@ -72,13 +72,14 @@ fn an_intact_log_verifies_with_and_without_its_key() {
     let ended = folder.succeeds(&VERIFY);
     assert!(ended.out.contains("4 good records") && ended.out.contains("closed cleanly"), "{}", ended.out);
     assert!(ended.out.contains("checked with the key") && ended.err.is_empty(), "{}", ended.out);
+    assert!(ended.out.contains(NO_ANCHOR), "{}", ended.out);
     let ended = folder.succeeds(&STRUCTURE);
-    assert!(ended.out.contains("checked without the key"), "{}", ended.out);
+    assert!(ended.out.contains("checked without the key") && ended.out.contains(NO_ANCHOR), "{}", ended.out);
     for (arguments, depth) in [(&VERIFY[..], "sealed"), (&STRUCTURE, "structure")] {
         let ended = folder.succeeds(&[arguments, &["--format", "json"]].concat());
         let report: Value = serde_json::from_str(&ended.out).expect("one JSON value");
         let expected = json!({"intact": true, "depth": depth, "records": 4, "openings": 1, "state": "closed", "quarantined": 0,
-            "first_bad": null, "good_bytes": bytes(&folder).len(), "log": report["log"], "last_leaf": report["last_leaf"]});
+            "first_bad": null, "anchor": NO_ANCHOR, "good_bytes": bytes(&folder).len(), "log": report["log"], "last_leaf": report["last_leaf"]});
         assert_eq!(report, expected);
         assert_eq!(report["log"].as_str().map(str::len), Some(32));
         assert_eq!(report["last_leaf"].as_str().map(str::len), Some(64));
@@ -95,7 +96,7 @@ fn the_list_says_all_that_the_records_hold() {
     let plain = "0 2023-11-14T22:13:20.123Z agent:7 run:begin AZaz09._-:/@ ok - - - - - -";
     assert_eq!(rows[1].join(" "), plain);
     let full = "1 2023-11-14T22:13:21.123Z agent:7 tool:dataflow:blocked Bank.send_money denied abababab 1 block \
-        untrusted-authority,untrusted-to-sink dataflow_policy_blocked 0";
+        untrusted-to-sink,untrusted-authority dataflow_policy_blocked 0";
     assert_eq!(rows[2].join(" "), full);
     assert_eq!(rows.len(), 3);
 
@@ -104,10 +105,11 @@ fn the_list_says_all_that_the_records_hold() {
     assert_eq!(
         lines[1],
         json!({
-            "seq": 1, "time": "2023-11-14T22:13:21.123Z", "actor": "agent:7", "action": "tool:dataflow:blocked",
+            "seq": 1, "time": "2023-11-14T22:13:21.123456789Z", "actor": "agent:7", "action": "tool:dataflow:blocked",
             "target": "Bank.send_money", "ending": "denied", "run": "ab".repeat(16), "call": 1, "trace": "08".repeat(16),
             "intent": 0, "decision": "block", "signals": ["untrusted-to-sink", "untrusted-authority"],
             "code": "dataflow_policy_blocked", "policy": "07".repeat(32), "leaf": lines[1]["leaf"],
+            "monotonic": 0, "fields": {},
         })
     );
     assert_eq!((lines.len(), &lines[0]["run"], &lines[0]["signals"]), (2, &Value::Null, &json!([])));

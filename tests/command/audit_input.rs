@@ -5,7 +5,7 @@ use graft::AuditKey;
 use crate::audit::{LIST, STRUCTURE, VERIFY, hex, logged};
 use crate::common::Folder;
 
-/// Each of the three commands refuses the log.
+/// Each of the commands refuses the log.
 fn log_refused(folder: &Folder, named: &[&str]) {
     for arguments in [&VERIFY[..], &STRUCTURE, &LIST] {
         folder.refuses(arguments, named);
@@ -57,23 +57,23 @@ fn files_that_are_no_key() {
     let good = folder.read("key");
     let digits = good.trim_end();
     let form = "it is not a key; a key file has 64 hexadecimal digits and nothing else";
-    folder.write("key", "");
+    folder.write_private("key", "");
     key_refused(&folder, &["the key file is empty"]);
     for bad in
         [&digits[1..], "\n", &format!("{digits}0"), &format!("0x{digits}"), &format!("{digits}\n{digits}")]
     {
-        folder.write("key", bad);
+        folder.write_private("key", bad);
         key_refused(&folder, &[form]);
     }
     for bad in [&b"\xff\xfe\n"[..], &[7; 32], &[0xff; 64], "é".repeat(32).as_bytes()] {
-        folder.write("key", bad);
+        folder.write_private("key", bad);
         key_refused(&folder, &[form]);
     }
-    folder.write("key", format!("{digits}{}", " ".repeat(4 * 1024)));
+    folder.write_private("key", format!("{digits}{}", " ".repeat(4 * 1024)));
     key_refused(&folder, &["it is over 4 KiB"]);
-    folder.write("key", "[".repeat(400_000));
+    folder.write_private("key", "[".repeat(400_000));
     key_refused(&folder, &["it is over 4 KiB"]);
-    folder.write("key", "00".repeat(32));
+    folder.write_private("key", "00".repeat(32));
     key_refused(&folder, &["the key repeats itself: use at least 32 random bytes"]);
 }
 
@@ -81,12 +81,12 @@ fn files_that_are_no_key() {
 fn another_key_is_named_and_no_key_is_repeated() {
     let folder = logged(1);
     let other = hex(&AuditKey::generate().expect("randomness"));
-    folder.write("key", &other);
+    folder.write_private("key", &other);
     for arguments in [&VERIFY, &LIST] {
         let sentence = folder.refuses(arguments, &["log: this key is not the key of this log; use the one"]);
         assert!(!sentence.contains(&other[..8]), "{sentence}");
     }
-    folder.write("key", &other[..62]);
+    folder.write_private("key", &other[..62]);
     for arguments in [&VERIFY, &LIST] {
         assert!(!folder.refuses(arguments, &["key"]).contains(&other[..8]));
     }
@@ -97,7 +97,7 @@ fn a_key_may_be_written_in_either_case_with_any_line_end() {
     let folder = logged(1);
     let good = folder.read("key");
     for same in [good.trim_end().to_owned(), good.to_uppercase(), good.replace('\n', "\r\n")] {
-        folder.write("key", same);
+        folder.write_private("key", same);
         folder.succeeds(&VERIFY);
     }
 }

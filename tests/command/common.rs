@@ -22,6 +22,16 @@ impl Folder {
         std::fs::write(self.0.join(name), bytes).expect("writes");
     }
 
+    /// Writes a file that nobody else may read.
+    pub(crate) fn write_private(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        self.write(name, bytes);
+        #[cfg(unix)]
+        {
+            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(self.0.join(name), private).expect("it is ours");
+        }
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         String::from_utf8(std::fs::read(self.0.join(name)).expect("reads")).expect("UTF-8")
     }

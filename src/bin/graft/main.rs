@@ -24,7 +24,7 @@ struct Cli {
 enum Command {
     /// Feed recorded runs through ledger and policy, with no call executed.
     Replay(replay::Args),
-    /// List the records of an audit log, or verify it.
+    /// Read an audit log, verify it, and export it.
     #[command(subcommand)]
     Audit(audit::Command),
     ExplainConfig(explain_config::Args),

@@ -16,7 +16,9 @@ const KEY_LEN: usize = 32;
 pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
     // Straight into one buffer of a fixed size: a buffered reader or a growing vector would leave copies.
     let mut text = Zeroizing::new([0; LIMIT + 1]);
-    let read = File::open(path).and_then(|file| fill(file, &mut *text));
+    let file = File::open(path).map_err(|error| Failure::io(path, "read", &error))?;
+    refuse_shared(path, &file)?;
+    let read = fill(file, &mut *text);
     let length = read.map_err(|error| Failure::io(path, "read", &error))?;
     if length == 0 {
         return Err(Failure::file(path, "the key file is empty; name the one that the log was created with"));
@@ -28,6 +30,28 @@ pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
         Failure::file(path, "it is not a key; a key file has 64 hexadecimal digits and nothing else")
     })?;
     AuditKey::new(key.as_slice()).map_err(|weak| Failure::file(path, weak))
+}
+
+/// A key that others can read is no secret.
+#[cfg(unix)]
+fn refuse_shared(path: &Path, file: &File) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = file.metadata().map_err(|error| Failure::io(path, "read", &error))?;
+    let mode = metadata.permissions().mode() & 0o777;
+    // A folder cannot be read, which is said where that is tried.
+    if mode & 0o077 == 0 || metadata.is_dir() {
+        return Ok(());
+    }
+    Err(Failure::file(
+        path,
+        format!("others than its owner may use this key (mode {mode:o}); run `chmod 600` on it"),
+    ))
+}
+
+/// Who may read a file is not a matter of its mode here.
+#[cfg(not(unix))]
+fn refuse_shared(_: &Path, _: &File) -> Result<(), Failure> {
+    Ok(())
 }
 
 /// Reads until `buffer` is full or the file ends.
