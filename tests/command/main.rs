@@ -4,6 +4,7 @@
 
 mod audit;
 mod audit_input;
+mod audit_proof;
 mod audit_read;
 mod common;
 mod explain_config;

@@ -1,6 +1,7 @@
 //! `graft audit`: what does a log say, and is it still what was written?
 
 mod args;
+mod check_proof;
 mod export;
 mod key;
 mod list;
@@ -9,6 +10,7 @@ mod show;
 mod source;
 mod tail;
 mod verify;
+mod witness;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,6 +51,16 @@ pub(crate) enum Command {
     ///
     /// Exit status: as that of `list`.
     Export(export::Args),
+    /// Check a proof offline, with nothing but public keys.
+    ///
+    /// Exit status: 0 if it proves what it says; 1 if it does not; 2 if it could not be checked: a missing
+    /// file, not a proof, not a key.
+    CheckProof(check_proof::Args),
+    /// Answer a log's request as its witness: cosign a checkpoint that contains all that was cosigned before.
+    ///
+    /// Exit status: 0 if it was cosigned; 1 if the witness refuses, as it does when the log was rolled back or has
+    /// two histories; 2 if it could not be looked at.
+    Witness(witness::Args),
 }
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
@@ -59,6 +71,8 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Query(args) => list::query(args),
         Command::Verify(args) => verify::run(args),
         Command::Export(args) => export::run(args),
+        Command::CheckProof(args) => check_proof::run(args),
+        Command::Witness(args) => witness::run(args),
     }
 }
 

@@ -13,7 +13,14 @@ use crate::failure::Failure;
 const LIMIT: usize = 4 * 1024;
 const KEY_LEN: usize = 32;
 
+/// The key of a log.
 pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
+    let key = read_bytes(path)?;
+    AuditKey::new(key.as_slice()).map_err(|weak| Failure::file(path, weak))
+}
+
+/// The bytes of any secret key.
+pub(super) fn read_bytes(path: &Path) -> Result<Zeroizing<[u8; KEY_LEN]>, Failure> {
     // Straight into one buffer of a fixed size: a buffered reader or a growing vector would leave copies.
     let mut text = Zeroizing::new([0; LIMIT + 1]);
     let file = File::open(path).map_err(|error| Failure::io(path, "read", &error))?;
@@ -26,10 +33,9 @@ pub(super) fn read(path: &Path) -> Result<AuditKey, Failure> {
     if length > LIMIT {
         return Err(Failure::file(path, "it is over 4 KiB, so it is no key; a key file has 64 digits"));
     }
-    let key = decode(&text[..length]).ok_or_else(|| {
+    decode(&text[..length]).ok_or_else(|| {
         Failure::file(path, "it is not a key; a key file has 64 hexadecimal digits and nothing else")
-    })?;
-    AuditKey::new(key.as_slice()).map_err(|weak| Failure::file(path, weak))
+    })
 }
 
 /// A key that others can read is no secret.
