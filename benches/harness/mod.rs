@@ -158,6 +158,11 @@ impl<'a> Case<'a> {
         Self { name: name.into(), ..self }
     }
 
+    /// Whether this is its name.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+
     /// The same, to which the others are compared.
     pub(crate) fn base(self) -> Self {
         Self { is_base: true, ..self }

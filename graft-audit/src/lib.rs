@@ -43,6 +43,8 @@ mod fields;
 #[allow(dead_code)] // until the log is written with it
 mod format;
 mod key;
+#[doc(hidden)]
+pub mod measure;
 mod note;
 mod query;
 mod report;

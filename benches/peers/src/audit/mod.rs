@@ -4,6 +4,7 @@ mod disk;
 mod durable;
 mod machine;
 mod primitives;
+mod sealing;
 mod sqlite;
 mod threads;
 
@@ -18,10 +19,15 @@ const BODY: usize = 200;
 /// What a record may take on the disk, and what the bare writes write.
 const ON_DISK: usize = 345;
 
+/// Whether graft seals with ring, and what its rows are called.
+const IS_FAST: bool = cfg!(feature = "ring");
+const GRAFT: &str = if IS_FAST { "graft, ring" } else { "graft, portable" };
+
 type Group = fn(&mut Bench, &Folder) -> Result<(), Failure>;
 
 /// What `--groups` chooses from, in the order in which they run.
-const GROUPS: [(&str, Group); 2] = [("primitives", primitives::run), ("durable", durable::run)];
+const GROUPS: [(&str, Group); 3] =
+    [("primitives", primitives::run), ("sealing", sealing::run), ("durable", durable::run)];
 
 /// All groups, or those of `--groups A,B`.
 ///

@@ -23,12 +23,12 @@ pub fn on_threads<S: Send>(
     work: impl Fn(&mut S) -> Result<(), Failure> + Sync,
 ) -> Result<(u64, Duration), Failure> {
     let (barrier, work) = (&Barrier::new(states.len()), &work);
-    let spans = thread::scope(|scope| {
+    let spans: Result<Vec<(u64, Instant, Instant)>, Failure> = thread::scope(|scope| {
         let one = |state| move || of_one(state, until, barrier, work);
         let threads: Vec<_> = states.iter_mut().map(|state| scope.spawn(one(state))).collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).collect()
     });
-    let spans: Vec<(u64, Instant, Instant)> = Result::<_, Failure>::from(spans)?;
+    let spans = spans?;
     let done = spans.iter().map(|span| span.0).sum();
     let begun = spans.iter().map(|span| span.1).min().ok_or("there are no threads")?;
     let ended = spans.iter().map(|span| span.2).max().ok_or("there are no threads")?;
