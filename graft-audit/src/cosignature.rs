@@ -250,8 +250,10 @@ mod tests {
         let as_log = format!("{}\n", as_log.lines().last().expect("a line"));
         let mut short = SignatureLine::parse(line.trim_end()).expect("a line");
         short.bytes.truncate(7);
-        let mut future = SignatureLine::parse(line.trim_end()).expect("a line");
-        future.bytes[0] = 0x80;
+        // Rightly signed, as no time may be.
+        let future =
+            [&(1_u64 << 63).to_be_bytes()[..], &one.0.sign(&message(1 << 63, log.note().text()))].concat();
+        let future = SignatureLine::new(one.0.verifier(), future);
         let note = CheckpointError::Note;
         for (what, answer, why) in [
             ("nothing", String::new(), note(NoteError::NoSignatures)),
