@@ -286,6 +286,22 @@ fn a_proof_of_another_length_is_refused_even_if_its_hashes_lead_to_the_root() {
 }
 
 #[test]
+fn a_tree_without_leaves_has_one_root() {
+    let odd = TreeHead { size: 0, root: TreeHash([1; 32]) };
+    let grown = Defined::counting(3).head(3);
+    assert_eq!(TreeHead::EMPTY, Defined::counting(0).head(0));
+    for (old, new) in [(odd, grown), (odd, odd), (odd, TreeHead::EMPTY), (TreeHead::EMPTY, odd)] {
+        assert_eq!(verify_consistency(&old, &new, &[]), Err(ProofError::Fork));
+    }
+    for new in [TreeHead::EMPTY, grown] {
+        assert_eq!(verify_consistency(&TreeHead::EMPTY, &new, &[]), Ok(()));
+        let extra = [TreeHash::EMPTY];
+        let length = Err(ProofError::WrongLength { found: 1 });
+        assert_eq!(verify_consistency(&TreeHead::EMPTY, &new, &extra), length);
+    }
+}
+
+#[test]
 fn a_frontier_is_restored_from_what_it_keeps_and_nothing_else() {
     let all = Defined::counting(77).leaves;
     let mut early = grown(&all[..70]);
