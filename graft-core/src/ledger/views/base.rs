@@ -151,6 +151,7 @@ impl Alphabet {
     }
 
     /// Eight digits at the start of `bytes`, which no prefix follows.
+    #[inline]
     fn eight(&self, bytes: &[u8]) -> Option<u64> {
         const HALVES: [u64; 3] = [0x00ff_00ff_00ff_00ff, 0x0000_ffff_0000_ffff, 0x0000_0000_ffff_ffff];
         let values = word_of(&self.values, bytes.first_chunk()?);
@@ -166,8 +167,12 @@ impl Alphabet {
 
     /// The bits within a byte at which a digit can begin.
     pub(super) fn shifts(&self) -> impl Iterator<Item = usize> {
-        let step = 1 << self.bits.trailing_zeros();
-        (0..8).step_by(step)
+        (0..8).step_by(self.step())
+    }
+
+    /// How far they are apart.
+    pub(super) fn step(&self) -> usize {
+        1 << self.bits.trailing_zeros()
     }
 
     /// The bytes of `packed` from its bit `shift` on, into `raw`.

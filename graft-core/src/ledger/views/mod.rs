@@ -5,6 +5,7 @@
 //! valid text, which ordinary words taken for base64 do not give.
 
 mod base;
+mod bits;
 mod budget;
 mod bytes;
 #[cfg(any(test, feature = "conformance"))]
@@ -218,8 +219,12 @@ impl Walk<'_> {
         if run.digits < base::MIN_RUN || run.end < dirty.start || dirty.end < at {
             return run.seen;
         }
+        let may = bits::may_hold(alphabet, &frame.packed, run.digits);
+        if may.nothing() {
+            return run.seen;
+        }
         self.step(alphabet.view, at..run.end, |walk| {
-            for shift in alphabet.shifts() {
+            for shift in alphabet.shifts().filter(|&shift| may.at(shift) != (false, false)) {
                 alphabet.stream(&frame.packed, run.digits, shift, &mut frame.raw);
                 walk.bytes(&frame.raw, &mut frame.wide, deeper);
             }
