@@ -115,7 +115,7 @@ impl CallState {
 
     /// Joins `by` in. There is no way back.
     pub(crate) fn raise(&mut self, by: &Label) {
-        self.label = self.label.join(by);
+        self.label.raise(by);
     }
 
     /// The label of the arguments: what the host said of them joined with what guards found.

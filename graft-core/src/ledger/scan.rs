@@ -62,6 +62,11 @@ pub struct Scan<'s> {
     bytes: Vec<(usize, Vec<u8>)>,
     ciphers: bool,
     ways: Ways,
+}
+
+/// What looks for recorded text in one text after the other.
+struct Search<'s> {
+    seen: &'s Seen<'s>,
     hits: Vec<Hit>,
 }
 
@@ -84,6 +89,7 @@ struct Part {
 }
 
 impl<'s> Scan<'s> {
+    #[inline]
     pub(super) fn new(seen: &'s Seen<'s>) -> Self {
         Self {
             seen,
@@ -93,11 +99,11 @@ impl<'s> Scan<'s> {
             bytes: Vec::new(),
             ciphers: false,
             ways: Ways::default(),
-            hits: Vec::new(),
         }
     }
 
     /// The same, also looking for text under rot13 and reversal, which costs about half as much again.
+    #[inline]
     #[must_use]
     pub fn with_ciphers(self, ciphers: bool) -> Self {
         Self { ciphers, ..self }
@@ -132,16 +138,15 @@ impl<'s> Scan<'s> {
     /// [`View`]s. False if the bound on decoding was reached: then there may be more, and whoever judges has
     /// to take it that there is.
     #[must_use = "what was not decoded may carry anything"]
-    pub fn finish(mut self, tool: &Name, found: &mut dyn FnMut(Carry)) -> bool {
-        let state = &self.seen.state;
-        let (values, keys) = (std::mem::take(&mut self.values), std::mem::take(&mut self.keys));
+    pub fn finish(self, tool: &Name, found: &mut dyn FnMut(Carry)) -> bool {
+        let Self { seen, values, keys, bytes, ciphers, ways, .. } = self;
+        let (state, mut search) = (&seen.state, Search { seen, hits: Vec::new() });
         if state.grams.is_empty() && state.credentials.is_empty() {
             return true;
         }
-        let bytes = std::mem::take(&mut self.bytes);
         let given =
             values.text.len() + keys.text.len() + bytes.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-        let mut budget = Budget::for_input(given, &self.seen.ledger.key);
+        let mut budget = Budget::for_input(given, &seen.ledger.key);
         let has_keys = !keys.leaves.is_empty();
         let all = if has_keys { values.merged(&keys) } else { Joined::default() };
         let texts = [(&values, false), (&keys, false), (&all, true)];
@@ -155,33 +160,35 @@ impl<'s> Scan<'s> {
                     }
                 });
             };
-            self.search(&joined.text, &joined.folded, found);
-            is_clean &= self.hits.is_empty();
-            decode(&joined.text, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
-                self.search_decoded(&decoded, found);
+            search.text(&joined.text, &joined.folded, found);
+            is_clean &= search.hits.is_empty();
+            decode(&joined.text, MAX_DEPTH, ciphers, &mut budget, &mut |decoded| {
+                search.decoded(&decoded, found);
             });
         }
         for (leaf, bytes) in bytes {
-            decode_bytes(&bytes, MAX_DEPTH, self.ciphers, &mut budget, &mut |decoded| {
-                self.search_decoded(&decoded, &mut |carry| found(Carry { leaf, ..carry }));
+            decode_bytes(&bytes, MAX_DEPTH, ciphers, &mut budget, &mut |decoded| {
+                search.decoded(&decoded, &mut |carry| found(Carry { leaf, ..carry }));
             });
         }
         for (at, part) in values.leaves.iter().enumerate() {
             if let Some(arg) = part.opens {
-                let way = self.ways.of(&self.seen.ledger.key, tool, arg);
+                let way = ways.of(&seen.ledger.key, tool, arg);
                 let (text, folded) = values.of(at);
-                self.behind(way, text, folded, is_clean, &mut |carry| {
+                search.behind(way, text, folded, is_clean, &mut |carry| {
                     found(Carry { leaf: part.leaf, ..carry });
                 });
             }
         }
         budget.complete() && !hides_text(&values.text) && !hides_text(&keys.text)
     }
+}
 
-    fn search_decoded(&mut self, decoded: &Decoded<'_>, found: &mut dyn FnMut(Carry)) {
+impl Search<'_> {
+    fn decoded(&mut self, decoded: &Decoded<'_>, found: &mut dyn FnMut(Carry)) {
         let mut folded = Short::default();
         fold_onto(decoded.text, &mut folded);
-        self.search(decoded.text, &folded, &mut |mut carry| {
+        self.text(decoded.text, &folded, &mut |mut carry| {
             if carry.range.end <= decoded.new.start || decoded.new.end <= carry.range.start {
                 return; // it was found without this view
             }
@@ -192,7 +199,7 @@ impl<'s> Scan<'s> {
     }
 
     /// Searches one text by its fold; the leaf of what it finds is still to be told.
-    fn search(&mut self, text: &str, folded: &[u8], found: &mut dyn FnMut(Carry)) {
+    fn text(&mut self, text: &str, folded: &[u8], found: &mut dyn FnMut(Carry)) {
         let (seen, key) = (self.seen, &self.seen.ledger.key);
         let state = &seen.state;
         let mut carry = |what, range: Range<usize>, span: &Span| {
@@ -381,13 +388,13 @@ mod tests {
             ledger.write().tails.record(7, &left, left.len());
 
             let seen = ledger.read();
-            let mut scan = Scan::new(&seen);
+            let mut search = Search { seen: &seen, hits: Vec::new() };
             let folded = span_fold(&text);
-            scan.search(&text, &folded, &mut |_| {});
-            let is_clean = scan.hits.is_empty();
+            search.text(&text, &folded, &mut |_| {});
+            let is_clean = search.hits.is_empty();
             let mut behind = |is_clean| {
                 let mut all = Vec::new();
-                scan.behind(7, &text, &folded, is_clean, &mut |carry| all.push(carry));
+                search.behind(7, &text, &folded, is_clean, &mut |carry| all.push(carry));
                 all
             };
             proptest::prop_assert_eq!(behind(is_clean), behind(false));

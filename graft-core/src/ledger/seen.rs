@@ -138,6 +138,7 @@ impl Seen<'_> {
     }
 
     /// Begins to search the arguments of one call for what was recorded.
+    #[inline]
     pub fn scan(&self) -> Scan<'_> {
         Scan::new(self)
     }

@@ -203,13 +203,16 @@ const ASCII: [Class; 256] = {
     classes
 };
 
+/// The most bytes of a text that is looked at as one word.
+const MAX_ONE: usize = 256;
+
 /// Where the word at `at` ends, and whether it is digits only.
 fn word_end(text: &str, at: usize) -> (usize, bool) {
     let bytes = text.as_bytes();
-    let mut end = at;
+    // Ids and single words.
+    let is_one = at == 0 && bytes.len() <= MAX_ONE && are_ascii_words(bytes);
+    let mut end = if is_one { bytes.len() } else { at };
     loop {
-        let sixteens = bytes[end..].as_chunks::<16>().0.iter();
-        end += 16 * sixteens.take_while(|sixteen| are_ascii_words(sixteen)).count();
         while bytes.get(end).is_some_and(|&byte| is_ascii_word(byte)) {
             end += 1;
         }
@@ -225,7 +228,7 @@ fn word_end(text: &str, at: usize) -> (usize, bool) {
 }
 
 /// Whether each of these is a byte of ASCII that stands in words.
-fn are_ascii_words(bytes: &[u8; 16]) -> bool {
+fn are_ascii_words(bytes: &[u8]) -> bool {
     // Without a branch or a table, so that it is done for all of them at once.
     bytes.iter().fold(true, |all, &byte| {
         let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
