@@ -79,7 +79,12 @@ impl Deadline {
 
     /// What is left, or `None` once it has passed.
     pub fn remaining(&self, clock: &dyn Clock) -> Option<Duration> {
-        self.at.checked_sub(clock.monotonic()).filter(|left| !left.is_zero())
+        self.remaining_at(clock.monotonic())
+    }
+
+    /// What is left at this time of the clock, for whoever has just read it; `None` once it has passed.
+    pub fn remaining_at(&self, now: Duration) -> Option<Duration> {
+        self.at.checked_sub(now).filter(|left| !left.is_zero())
     }
 }
 

@@ -91,14 +91,14 @@ impl<'a> RemoteCall<'a> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<usize, FaultCode>> {
         let link = self.hold.link();
+        let now = link.now();
         let remaining = match self.request.meta.deadline {
-            Some(deadline) => match left(deadline, link) {
+            Some(deadline) => match deadline.remaining_at(now) {
                 Some(left) => Some(left),
                 None => return Poll::Ready(Err(FaultCode::DeadlineExceeded)),
             },
             None => None,
         };
-        let now = link.now();
         let exports = std::mem::take(&mut args.ports);
         let mut state = link.lock();
         if !state.session.has_room() && state.session.closed().is_none() {
