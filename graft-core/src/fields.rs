@@ -59,6 +59,15 @@ impl Fields {
     /// The most fields of one event.
     pub const MAX: usize = 16;
 
+    /// Of `auth:granted` and `auth:denied`: who let in or refused.
+    pub const AUTHENTICATOR: Name = Name::from_static("authenticator");
+
+    /// Of `auth:granted` and `auth:denied`: how it was proved who calls.
+    pub const PROOF: Name = Name::from_static("proof");
+
+    /// Of `auth:denied`: the scope that lacked.
+    pub const SCOPE: Name = Name::from_static("scope");
+
     /// Takes `fields` in any order. Takes no more than one past the bound from an iterator.
     ///
     /// # Errors

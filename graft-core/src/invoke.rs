@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use crate::{Body, Clearance, Fault, FaultCode, InterfaceId, Label, Request, TypedBody};
+use crate::{Body, Clearance, Fault, FaultCode, InterfaceId, Label, Method, MethodId, Request, TypedBody};
 
 /// Carries calls to whoever hosts the interface. Implement it to add a transport.
 #[doc(alias = "Hypertube")]
@@ -38,19 +38,14 @@ pub trait Invoke: Send + Sync {
         self.interface() == interface
     }
 
+    /// What is known of one of its methods: what a receiver names it by in its records. Unknown unless said.
+    fn method(&self, id: MethodId) -> Option<&Method> {
+        let _ = id;
+        None
+    }
+
     /// Carries out one call and returns the label of the reply that it put into `body`.
     fn invoke<'a>(&'a self, request: Request<'a>, body: Body<'a>) -> BoxFuture<'a, Result<Label, Fault>>;
-}
-
-/// Decides whether a call that came in may be carried out at all, before its arguments are decoded.
-///
-/// What it can go by is in the request: the method, the credential and what the connection knows of its peer.
-pub trait Admit: Send + Sync {
-    /// Lets the call in.
-    ///
-    /// # Errors
-    /// Why not, as the caller is told; [`FaultCode::Unauthenticated`] or [`FaultCode::Forbidden`].
-    fn admit(&self, request: &Request<'_>) -> Result<(), FaultCode>;
 }
 
 /// Sends each call to the dispatcher that hosts its interface.

@@ -9,6 +9,7 @@
 //! assert_eq!(page.join(&balance).trust(), Trust::Untrusted);
 //! ```
 
+mod admit;
 mod call;
 mod caller;
 mod clearance;
@@ -35,6 +36,7 @@ mod resource;
 pub mod tool;
 mod verdict;
 
+pub use admit::{Admit, Admitted, Refused};
 pub use call::{
     Body, Call, CallState, Credential, EncodedBody, Malformed, Metadata, Method, Outcome, Payload, Reply,
     ReplyKind, Request, ShapeCheck, Slot, TypedBody,
@@ -50,7 +52,7 @@ pub use headers::{HeaderError, Headers};
 pub use hosted::{Hosted, invoke_here};
 pub use id::{CallId, HandleId, InterfaceId, MethodId, Name, NameError, RunId, SpanId, TraceId};
 pub use interceptor::{CallRecorder, DeadlineCheck, Done, Interceptor};
-pub use invoke::{Admit, Channel, Invoke, Router};
+pub use invoke::{Channel, Invoke, Router};
 pub use items::{Items, Port, Ports, Watch};
 pub use key::{MIN_KEY_LEN, WeakKey, check_key};
 pub use label::{Label, Origin, Origins, Sensitivity, TaintLabel, Trust};

@@ -71,7 +71,7 @@ actions! {
     /// A receiver refused a call: the code says why, the fields by whom, how who calls was proved, and what scope
     /// lacked.
     AuthDenied = 25, "auth:denied";
-    /// A configuration came into force.
+    /// A configuration was taken to go by, or was refused: the code says why.
     ConfigLoad = 26, "config:load";
     /// A policy came into force, instead of none or of another: the code says its mode.
     PolicyChange = 27, "policy:change";

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 use graft_core::{
     Body, Call, CallId, Done, EncodedBody, Fault, FaultCode, Interceptor, InterfaceId, Invoke, Label,
-    Metadata, Method, Reply, ReplyKind, Request, RunId,
+    Metadata, Method, MethodId, Reply, ReplyKind, Request, RunId,
 };
 
 use super::{CallEnd, Kept, Observe, Observer};
@@ -110,6 +110,10 @@ impl<O: Observer> Invoke for Service<O> {
 
     fn hosts(&self, interface: InterfaceId) -> bool {
         self.service.hosts(interface)
+    }
+
+    fn method(&self, id: MethodId) -> Option<&Method> {
+        self.service.method(id)
     }
 
     fn invoke<'a>(&'a self, request: Request<'a>, body: Body<'a>) -> BoxFuture<'a, Result<Label, Fault>> {

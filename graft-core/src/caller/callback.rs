@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 
 use super::ports::{Member, Ongoing};
 use crate::{
-    Body, Clearance, Fault, FaultCode, InterfaceId, Invoke, Label, Leaves, Outcome, OutputTrust, Reply,
-    Request, ToolMetadata, Watch,
+    Body, Clearance, Fault, FaultCode, InterfaceId, Invoke, Label, Leaves, Method, MethodId, Outcome,
+    OutputTrust, Reply, Request, ToolMetadata, Watch,
 };
 
 /// An object among the arguments, as the other side calls it.
@@ -30,6 +30,10 @@ impl Invoke for Callback {
 
     fn hosts(&self, interface: InterfaceId) -> bool {
         self.object.hosts(interface)
+    }
+
+    fn method(&self, id: MethodId) -> Option<&Method> {
+        self.object.method(id)
     }
 
     fn invoke<'a>(&'a self, request: Request<'a>, body: Body<'a>) -> BoxFuture<'a, Result<Label, Fault>> {

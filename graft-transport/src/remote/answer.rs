@@ -8,6 +8,7 @@ use graft_core::{Body, Deadline, EncodedBody, FaultCode, Incoming, Label, Outgoi
 
 use super::link::Link;
 use super::ports::{self, Hold};
+use super::record::Served;
 use crate::session::IncomingRequest;
 
 /// A call that was carried out.
@@ -34,12 +35,7 @@ async fn carry_out(
     // Taken up first: whatever ends the call from here on closes them.
     let ports =
         if frame.ports.is_empty() { Vec::new() } else { ports::import(&Hold::new(link), &frame.ports) };
-    // A peer that sends what this side must not carry has broken its own rule, and the call ends here.
-    if !link.options.clearance().admits(&frame.label) {
-        return Err(FaultCode::ClearanceExceeded);
-    }
-    let clock = &**link.options.clock();
-    let deadline = frame.remaining.map(|left| Deadline::after(clock, left));
+    let deadline = frame.remaining.map(|left| Deadline::after(&**link.options.clock(), left));
     frame.meta.deadline = deadline;
     let request = Request {
         interface,
@@ -51,27 +47,72 @@ async fn carry_out(
         peer: Some(&link.peer),
         watch: None,
     };
+    let args = Incoming { bytes: frame.body.0, ports };
+    let mut served = match link.options.recorder() {
+        Some(_) => served(link, &request),
+        None => None,
+    };
+    let outcome = admitted_and_invoked(link, request, args, reply, served.as_mut()).await;
+    match &mut served {
+        Some(served) => served.end(outcome),
+        None => outcome,
+    }
+}
+
+fn served<'a>(link: &'a Link, request: &Request<'_>) -> Option<Served<'a>> {
+    let object = request.handle.and_then(|handle| link.lock().objects.get(&handle.0).cloned());
+    let service = match (&object, request.handle) {
+        (Some(object), _) => Some(&**object),
+        (None, Some(_)) => None,
+        (None, None) => link.host.router.route(request.interface),
+    };
+    Served::new(link, service, request)
+}
+
+async fn admitted_and_invoked(
+    link: &Link,
+    request: Request<'_>,
+    args: Incoming,
+    reply: &mut Outgoing,
+    mut served: Option<&mut Served<'_>>,
+) -> Result<(ReplyKind, Label), FaultCode> {
+    // A peer that sends what this side must not carry has broken its own rule, and the call ends here.
+    if !link.options.clearance().admits(request.label) {
+        return Err(FaultCode::ClearanceExceeded);
+    }
     if let Some(admit) = link.options.admit() {
-        admit.admit(&request)?;
+        match (admit.admit(&request), &mut served) {
+            (Ok(who), Some(served)) => served.granted(who)?,
+            (Ok(_), None) => {}
+            (Err(refused), served) => {
+                if let Some(served) = served {
+                    served.denied(&refused);
+                }
+                return Err(refused.code());
+            }
+        }
         link.admitted();
     }
-    let object = match frame.handle {
+    let object = match request.handle {
         Some(handle) => Some(object(link, handle)?),
         None => None,
     };
+    if let Some(served) = served {
+        served.begin()?;
+    }
+    let (interface, meta) = (request.interface, request.meta);
     let mut kind = ReplyKind::Ok;
-    let args = Incoming { bytes: frame.body.0, ports };
     let body = Body::Encoded(EncodedBody { args, reply: &mut *reply, kind: &mut kind });
     let invoked = async {
         match &object {
             Some(object) if object.hosts(interface) => object.invoke(request, body).await,
-            Some(_) => Err(graft_core::Fault::new(FaultCode::ContractMismatch, request.meta.trace.trace)),
+            Some(_) => Err(graft_core::Fault::new(FaultCode::ContractMismatch, meta.trace.trace)),
             None => link.host.router.invoke(request, body).await,
         }
     };
     let invoked = AssertUnwindSafe(invoked).catch_unwind().await;
     let label = invoked.map_err(|_| FaultCode::Internal)?.map_err(|fault| fault.code())?;
-    if deadline.is_some_and(|deadline| deadline.remaining(clock).is_none()) {
+    if meta.deadline.is_some_and(|deadline| deadline.remaining(&**link.options.clock()).is_none()) {
         return Err(FaultCode::DeadlineExceeded);
     }
     // Before the reply becomes a frame: what is above the clearance is dropped here, unframed.

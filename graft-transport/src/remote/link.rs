@@ -39,6 +39,8 @@ pub(super) struct Link {
     pub(super) task: AtomicWaker,
     /// Whether a call of the peer was let in. Before, it is told of nothing but health.
     is_admitted: AtomicBool,
+    /// Whom the records say was let in.
+    pub(super) granted: super::record::Granted,
     /// The end that callers hold. Nobody does at a server.
     pub(super) owner: OnceLock<Weak<super::channel::Owner>>,
 }
@@ -169,6 +171,7 @@ impl Link {
         let is_admitted = AtomicBool::new(options.admit().is_none());
         Arc::new(Self {
             is_admitted,
+            granted: Mutex::default(),
             options,
             host,
             peer: Arc::new(peer),

@@ -18,6 +18,7 @@ mod options;
 mod ports;
 mod pump;
 mod reconnect;
+mod record;
 mod retry;
 mod room;
 mod server;

@@ -14,6 +14,7 @@ pub struct RemoteOptions {
     clearance: Clearance,
     dispatch: Dispatch,
     admit: Option<Arc<dyn Admit>>,
+    recorder: Option<Arc<dyn Recorder>>,
 }
 
 /// Where the calls of a connection begin to run.
@@ -36,6 +37,7 @@ impl RemoteOptions {
             clearance: Clearance::CHANNEL,
             dispatch: Dispatch::default(),
             admit: None,
+            recorder: None,
         }
     }
 
@@ -55,6 +57,18 @@ impl RemoteOptions {
     #[must_use]
     pub fn with_admit(self, admit: Arc<dyn Admit>) -> Self {
         Self { admit: Some(admit), ..self }
+    }
+
+    /// The same, what comes in being recorded in the receiver's own log: who is let in (once for each that a
+    /// connection is used by in turn), who is refused, the intent of a call with effects, and how each call ended. A
+    /// call that returns a stream ended, here, when it was answered.
+    ///
+    /// What cannot be recorded is not carried out, or its reply is withheld. Run, call and trace are what the caller
+    /// says; who acts is whom [`Admit`] proved, else `anonymous`. The recorder is called where calls are begun and
+    /// answered, so one that waits for a disk holds up the connection unless calls are [`Dispatch::Spawned`].
+    #[must_use]
+    pub fn with_recorder(self, recorder: Arc<dyn Recorder>) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 
     /// The same, raised to carry `secret` values, which is recorded as what `actor` did for `reason`.
@@ -106,6 +120,11 @@ impl RemoteOptions {
 
     pub(super) fn dispatch(&self) -> Dispatch {
         self.dispatch
+    }
+
+    /// What records the calls that come in.
+    pub fn recorder(&self) -> Option<&dyn Recorder> {
+        self.recorder.as_deref()
     }
 
     pub(super) fn admit(&self) -> Option<&dyn Admit> {

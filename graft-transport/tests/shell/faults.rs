@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use futures::{StreamExt, stream};
 use graft_core::port::{Export, Import};
-use graft_core::{Admit, Channel, FaultCode, Request};
+use graft_core::{Admit, Admitted, Channel, FaultCode, Refused, Request};
 use graft_transport::{Dispatch, Limits};
 
 use crate::common::{bounded, options, until};
@@ -16,7 +16,7 @@ use crate::support::{Drops, Service, connected, object, send, send_within, serve
 struct Panics;
 
 impl Admit for Panics {
-    fn admit(&self, _: &Request<'_>) -> Result<(), FaultCode> {
+    fn admit(&self, _: &Request<'_>) -> Result<Admitted, Refused> {
         std::panic::resume_unwind(Box::new("a judge panics"))
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join;
-use graft_core::{Admit, Channel, FaultCode, HandleId, InterfaceId, Label, Request, Router};
+use graft_core::{
+    Admit, Admitted, Channel, FaultCode, HandleId, InterfaceId, Label, Name, Refused, Request, Router,
+};
 use graft_transport::wire::{Encoded, FaultFrame, Frame, Port, RequestFrame};
 use graft_transport::{RemoteChannel, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,8 +24,8 @@ use crate::support::{INTERFACE, METHODS, Service, connected, serve, text};
 struct Nobody;
 
 impl Admit for Nobody {
-    fn admit(&self, _: &Request<'_>) -> Result<(), FaultCode> {
-        Err(FaultCode::Unauthenticated)
+    fn admit(&self, _: &Request<'_>) -> Result<Admitted, Refused> {
+        Err(Refused::Unauthenticated { authenticator: Name::from_static("nobody"), proof: None })
     }
 }
 

@@ -392,6 +392,10 @@ fn dispatcher(block: &Block) -> TokenStream {
                 <#ty as #private::ugm::Described>::interface().id()
             }
 
+            fn method(&self, id: #core::MethodId) -> ::core::option::Option<&#core::Method> {
+                <#ty as #private::ugm::Described>::methods().iter().find(|method| method.id == id)
+            }
+
             fn invoke<'a>(
                 &'a self,
                 request: #core::Request<'a>,
