@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use graft_core::Channel;
+use graft_core::{Channel, RecordError};
 use graft_transport::Endpoint;
 
 use crate::config::CredentialError;
@@ -68,6 +68,9 @@ pub enum ServeError {
     /// The address could not be listened on.
     #[error("`listen` could not be listened on")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
+    /// The gateway's recorder did not keep that the configuration came into force.
+    #[error("nothing is served, since the configuration could not be recorded")]
+    Record(#[from] RecordError),
 }
 
 /// A channel to the configured endpoint: to what `gateway` hosts if that is `local:`, else to another process, with
@@ -110,8 +113,8 @@ impl Gateway {
     /// for the own user only.
     ///
     /// # Errors
-    /// [`ServeError`] if nothing is configured, this build has no server for it, it cannot be listened on or there
-    /// is no tokio runtime.
+    /// [`ServeError`] if nothing is configured, this build has no server for it, it cannot be listened on or
+    /// recorded, or there is no tokio runtime.
     pub fn serve(&self, config: &Config) -> Result<graft_transport::Server, ServeError> {
         remote::serve(config.listen().ok_or(ServeError::NoListen)?, config, self)
     }
@@ -119,7 +122,8 @@ impl Gateway {
 
 impl Agent {
     /// Begins to build an agent as `config` says: its calls go through `channel`, each with the configured timeout
-    /// and credential, and the default profile judges them in the configured mode.
+    /// and credential, and the default profile judges them in the configured mode. With a recorder, the first run
+    /// records the configuration too.
     ///
     /// # Errors
     /// [`CredentialError`] if there is a credential configured that cannot be had.
@@ -133,6 +137,7 @@ impl Agent {
     /// ```
     pub fn from_config(config: &Config, channel: Arc<dyn Channel>) -> Result<AgentBuilder, CredentialError> {
         let agent = Self::over(channel).data_flow_policy(config.dataflow_mode()).timeout(config.timeout());
+        let agent = agent.of_config(config);
         Ok(match config.credential() {
             Some(source) => agent.credential(source.load()?),
             None => agent,

@@ -1,13 +1,14 @@
 //! The agent's end: a channel, the policy in front of it, and one ledger for each run.
 
+mod records;
 mod run;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graft_core::{
-    Action, CallRecorder, Caller, Channel, Clock, Credential, DeadlineCheck, Event, Interceptor, LedgerKey,
-    Name, RecordError, Recorder, Restored, RunId, Seq, SnapshotKey, SnapshotOf, Speaker, TaintLedger,
+    Action, CallRecorder, Caller, Channel, Clock, Credential, DeadlineCheck, DigestKey, Interceptor,
+    LedgerKey, Name, Recorder, Restored, RunId, SnapshotKey, SnapshotOf, Speaker, TaintLedger,
 };
 #[cfg(feature = "files")]
 use graft_security::dataflow::files::TraceWriter;
@@ -19,8 +20,8 @@ use graft_security::dataflow::{
 
 pub use run::{Run, RunError};
 
-use crate::SystemClock;
 use crate::observe::{Observe, Observer};
+use crate::{Config, SystemClock};
 
 /// Builds an [`Agent`].
 pub struct AgentBuilder {
@@ -38,6 +39,8 @@ pub struct AgentBuilder {
     observers: Vec<Arc<dyn Interceptor>>,
     measure: bool,
     grant_key: Option<GrantKey>,
+    config: Option<Config>,
+    digest_key: Option<DigestKey>,
     approval_time: Option<Duration>,
     on_ask: Option<Arc<OnAsk>>,
     #[cfg(feature = "files")]
@@ -143,6 +146,16 @@ impl AgentBuilder {
         Self { grant_key: Some(key), ..self }
     }
 
+    /// Has records of configurations hold their [`digest`](Config::digest) under `key`; without a key they hold none.
+    #[must_use]
+    pub fn digest_key(self, key: DigestKey) -> Self {
+        Self { digest_key: Some(key), ..self }
+    }
+
+    pub(crate) fn of_config(self, config: &Config) -> Self {
+        Self { config: Some(config.clone()), ..self }
+    }
+
     /// Keeps what each judgement cost, for [`Agent::judgements`]. Reads the clock twice for each call.
     #[must_use]
     pub fn measure_judgements(self) -> Self {
@@ -152,7 +165,8 @@ impl AgentBuilder {
     /// The agent.
     pub fn build(self) -> Agent {
         let costs = self.measure.then(Arc::default);
-        Agent { policy: Arc::new(self.policy.clone()), counts: Arc::default(), costs, set: Arc::new(self) }
+        let (policy, counts, is_in_force) = (Arc::new(self.policy.clone()), Arc::default(), Arc::default());
+        Agent { policy, counts, costs, is_in_force, set: Arc::new(self) }
     }
 }
 
@@ -163,6 +177,8 @@ pub struct Agent {
     policy: Arc<DataFlowPolicy>,
     counts: Arc<SignalCounts>,
     costs: Option<Arc<Mutex<Vec<Duration>>>>,
+    /// Whether the records say by which configuration and policy runs are judged.
+    is_in_force: Arc<Mutex<bool>>,
 }
 
 impl Agent {
@@ -183,6 +199,8 @@ impl Agent {
             observers: Vec::new(),
             measure: false,
             grant_key: None,
+            config: None,
+            digest_key: None,
             approval_time: None,
             on_ask: None,
             #[cfg(feature = "files")]
@@ -213,11 +231,13 @@ impl Agent {
         costs.map(|costs| costs.clone()).unwrap_or_default()
     }
 
-    /// Begins a run for what the user asked: a ledger of its own, under a key of its own.
+    /// Begins a run for what the user asked: a ledger of its own, under a key of its own. With a recorder the first
+    /// run records before it that the policy came into force, and the configuration.
     ///
     /// # Errors
     /// [`RunError`] if the operating system gives no randomness or the beginning cannot be recorded.
     pub fn begin_run(&self, prompt: &str) -> Result<Run, RunError> {
+        self.come_into_force()?;
         let id = random::<16>()?;
         let set = &self.set;
         let ledger = TaintLedger::new(LedgerKey::new(random()?).map_err(|_| RunError::Randomness)?)
@@ -288,6 +308,7 @@ impl Agent {
         let of = SnapshotOf { run, policy: self.policy.digest() };
         let restored = TaintLedger::restore(snapshot, key, &of, min_epoch).map_err(RunError::Snapshot)?;
         let Restored { ledger, next, .. } = restored;
+        self.come_into_force()?;
         let (ledger, plan, grants) = (Arc::new(ledger), Arc::new(PlanSeal::default()), self.grants(run)?);
         let run = Run {
             agent: self.clone(),
@@ -315,10 +336,6 @@ impl Agent {
             Some(time) => grants.with_approval_time(time),
             None => grants,
         }))
-    }
-
-    fn recorder(&self) -> Arc<dyn Recorder> {
-        self.set.recorder.clone().unwrap_or_else(|| Arc::new(NoRecorder))
     }
 
     fn caller(
@@ -384,13 +401,4 @@ fn random<const N: usize>() -> Result<[u8; N], RunError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| RunError::Randomness)?;
     Ok(bytes)
-}
-
-/// For agents that were built without a recorder.
-struct NoRecorder;
-
-impl Recorder for NoRecorder {
-    fn record(&self, _: &Event) -> Result<Seq, RecordError> {
-        Ok(Seq(0))
-    }
 }

@@ -9,7 +9,7 @@ use graft_core::{
 #[cfg(feature = "files")]
 use graft_security::dataflow::files::{TraceError, TraceRun};
 use graft_security::dataflow::plan::{Plan, PlanSeal, SealError};
-use graft_security::dataflow::{DataFlowMode, Grants, PendingApproval};
+use graft_security::dataflow::{Grants, PendingApproval};
 
 use super::Agent;
 
@@ -189,14 +189,10 @@ impl Run {
     }
 
     pub(super) fn record_start(&self, action: Action) -> Result<(), RunError> {
-        let policy = &self.agent.policy;
+        let agent = &self.agent;
         self.record(action, |event| {
-            event.code = Some(match policy.mode() {
-                DataFlowMode::Off => Name::from_static("dataflow:off"),
-                DataFlowMode::Shadow => Name::from_static("dataflow:shadow"),
-                DataFlowMode::Enforce => Name::from_static("dataflow:enforce"),
-            });
-            event.policy = Some(policy.digest());
+            event.code = Some(agent.mode());
+            event.policy = Some(agent.policy.digest());
         })
     }
 

@@ -7,6 +7,7 @@ mod error;
 #[cfg(feature = "files")]
 mod file;
 mod nearest;
+mod record;
 mod settings;
 mod source;
 mod units;

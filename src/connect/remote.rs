@@ -44,9 +44,10 @@ pub(super) async fn connect(
 }
 
 pub(super) fn serve(endpoint: &Endpoint, config: &Config, gateway: &Gateway) -> Result<Server, ServeError> {
-    let bind = BindOptions::from(options(config, Some(gateway)));
+    let bind = BindOptions::from(gateway.recorded(options(config, Some(gateway))));
     #[cfg(feature = "_tls")]
     let bind = if is_tls(endpoint) { bind.with_tls(super::tls::server(config.tls())?) } else { bind };
+    gateway.record_config(config)?;
     Server::bind(endpoint, gateway.router(), &bind).map_err(|error| match error {
         BindError::NotCompiledIn { scheme } => ServeError::NotCompiledIn { scheme },
         error => ServeError::Failed(error.into()),

@@ -278,11 +278,14 @@ impl Recorder for Full {
 async fn what_cannot_be_recorded_does_not_happen() {
     for over in BOTH {
         let stage = Stage::new(over).await;
-        let agent = |records| {
-            let full = Arc::new(Full(AtomicUsize::new(records)));
+        // Beside the record that the policy came into force.
+        let agent = |records: usize| {
+            let full = Arc::new(Full(AtomicUsize::new(1 + records)));
             stage.agent().data_flow_policy(DataFlowMode::Shadow).recorder(full).build()
         };
         assert!(matches!(agent(0).begin_run("mail").err(), Some(RunError::Record(_))));
+        let full = stage.agent().recorder(Arc::new(Full(AtomicUsize::new(0)))).build();
+        assert!(matches!(full.begin_run("mail").err(), Some(RunError::Record(_))));
 
         // After the beginning of the run there is no room for the intent.
         let (_run, desk) = begin(&agent(1));
