@@ -16,25 +16,18 @@ const BARE: &str = "bare write";
 /// Sizes of a transaction of which the best is taken.
 const BATCHES: [u64; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
 
-pub fn run(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
-    one_writer(bench, folder)?;
-    for writers in [64, 256] {
-        blocking(bench, folder, writers)?;
-    }
-    batches(bench, folder)
-}
-
 /// The databases that rows are kept in, and what they are called.
 fn kinds() -> Vec<(&'static str, Keep)> {
     vec![
         (SQLITE, Keep::Open),
         ("SQLite, sealed rows", Keep::Sealed),
+        ("SQLite, sealed and chained", Keep::Chained),
         #[cfg(feature = "sqlcipher")]
         ("SQLCipher", Keep::Cipher),
     ]
 }
 
-fn one_writer(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
+pub fn one_writer(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
     let bare = |name: &str, room| Bare::create(&folder.join(name), room);
     let mut cases = vec![
         bare("allocated", Room::Allocated)?.one_at_a_time(BARE),
@@ -53,7 +46,12 @@ fn one_writer(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
     )
 }
 
-fn blocking(bench: &mut Bench, folder: &Folder, writers: usize) -> Result<(), Failure> {
+pub fn blocking(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
+    blocked(bench, folder, 64)?;
+    blocked(bench, folder, 256)
+}
+
+fn blocked(bench: &mut Bench, folder: &Folder, writers: usize) -> Result<(), Failure> {
     let database = |name: &str| Database::create(&folder.join(format!("{writers}, {name}")), Keep::Open);
     let (each, one, shared) = (database("each")?, database("one")?, database("shared")?);
     let connections = || (0..writers).map(|_| each.connect(Share::WithOthers)).collect::<Result<Vec<_>, _>>();
@@ -88,7 +86,7 @@ fn blocking(bench: &mut Bench, folder: &Folder, writers: usize) -> Result<(), Fa
     )
 }
 
-fn batches(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
+pub fn batches(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
     let mut cases = Vec::new();
     let time = Duration::from_millis(if bench.is_quick() { 30 } else { 500 });
     for (name, keep) in kinds() {

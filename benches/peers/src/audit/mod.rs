@@ -26,8 +26,13 @@ const GRAFT: &str = if IS_FAST { "graft, ring" } else { "graft, portable" };
 type Group = fn(&mut Bench, &Folder) -> Result<(), Failure>;
 
 /// What `--groups` chooses from, in the order in which they run.
-const GROUPS: [(&str, Group); 3] =
-    [("primitives", primitives::run), ("sealing", sealing::run), ("durable", durable::run)];
+const GROUPS: [(&str, Group); 5] = [
+    ("primitives", primitives::run),
+    ("sealing", sealing::run),
+    ("one", durable::one_writer),
+    ("blocking", durable::blocking),
+    ("batches", durable::batches),
+];
 
 /// All groups, or those of `--groups A,B`.
 ///

@@ -2,16 +2,22 @@
 //! was acknowledged survives a crash as a synced record of graft does. No chain and no tree: only rows.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use sha2::{Digest, Sha256};
 
 use super::BODY;
 use super::primitives::Sealer;
 use crate::harness::Failure;
+
+/// Bytes of a body with its tag, and with a link as well.
+const SEALED: usize = BODY + 16;
+const MOST: usize = SEALED + 32;
 
 /// How the rows are kept from a thief.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,6 +26,8 @@ pub enum Keep {
     Open,
     /// Each body is sealed by the program, with ring.
     Sealed,
+    /// The same, and each row holds a hash over the one before: what graft's log does, but for the tree.
+    Chained,
     /// The whole file, by SQLCipher.
     #[cfg(feature = "sqlcipher")]
     Cipher,
@@ -38,11 +46,18 @@ pub struct Database {
     keep: Keep,
     sealer: Sealer,
     next: AtomicU64,
+    link: Mutex<[u8; 32]>,
 }
 
 impl Database {
     pub fn create(path: &Path, keep: Keep) -> Result<Self, Failure> {
-        let database = Self { path: path.to_owned(), keep, sealer: Sealer::new()?, next: AtomicU64::new(1) };
+        let database = Self {
+            path: path.to_owned(),
+            keep,
+            sealer: Sealer::new()?,
+            next: AtomicU64::new(1),
+            link: Mutex::new([0; 32]),
+        };
         let table = "CREATE TABLE records (seq INTEGER PRIMARY KEY, body BLOB NOT NULL)";
         database.connect(Share::WithOthers)?.execute_batch(table)?;
         Ok(database)
@@ -65,14 +80,20 @@ impl Database {
         Ok(connection)
     }
 
-    /// The next row, sealed if its kind is.
+    /// The next row, sealed and chained if its kind is.
     pub fn row(&self) -> Result<Row, Failure> {
         let seq = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut row = Row { seq, length: BODY, bytes: [9; BODY + 16] };
-        if self.keep == Keep::Sealed {
+        let mut row = Row { seq, length: BODY, bytes: [9; MOST] };
+        if matches!(self.keep, Keep::Sealed | Keep::Chained) {
             let tag = self.sealer.seal(seq, &mut row.bytes[..BODY])?;
-            row.bytes[BODY..].copy_from_slice(&tag);
-            row.length += 16;
+            row.bytes[BODY..SEALED].copy_from_slice(&tag);
+            row.length = SEALED;
+        }
+        if self.keep == Keep::Chained {
+            let mut link = self.link.lock().map_err(|_| "a writer panicked")?;
+            *link = Sha256::new().chain_update(*link).chain_update(&row.bytes[..SEALED]).finalize().into();
+            row.bytes[SEALED..].copy_from_slice(&*link);
+            row.length = MOST;
         }
         Ok(row)
     }
@@ -91,7 +112,7 @@ impl Database {
 pub struct Row {
     seq: u64,
     length: usize,
-    bytes: [u8; BODY + 16],
+    bytes: [u8; MOST],
 }
 
 impl Row {
