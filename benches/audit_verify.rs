@@ -8,7 +8,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
-use graft::audit::{Durability, LogOptions, verify, verify_structure};
+use graft::audit::v0::{verify, verify_structure};
+use graft::audit::{Durability, LogOptions};
 use graft::core::{Action, CallId, Ending, Event, RunId, TraceId};
 use graft::{AuditKey, Name, Timestamp};
 use harness::{Bench, Case, Failure, Round};

@@ -82,8 +82,7 @@ fn judged(bar: Bar, cases: &[Case<'_>], turns: &[Turns], at: usize) -> Option<Va
         }
         Bar::Faster(least, name) => {
             let [ratio, cpu] = own.beside(base(name)?, |one, other| other / one);
-            let says =
-                format!("{ratio:.2} times as much as {name}{}, target at least {least}", by_cpu(cpu));
+            let says = format!("{ratio:.2} times as much as {name}{}, target at least {least}", by_cpu(cpu));
             (ratio, ratio >= least, says)
         }
         Bar::Over(most, name) => {

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graft::audit::{Durability, LogOptions, State, read, verify};
+use graft::audit::v0::{State, verify};
+use graft::audit::{Durability, LogOptions, read};
 use graft::core::{Action, Signal, ToolMetadata, Verdict};
 use graft::dataflow::{DataFlowMode, SourceKind, explain};
 use graft::{Agent, AuditKey, AuditLog, Name, Recorder};

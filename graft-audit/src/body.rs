@@ -62,12 +62,7 @@ pub(crate) fn encode(event: &Event, buffer: &mut [u8]) -> Option<usize> {
 
 /// Reads what [`encode`] wrote, and nothing else: other spellings of the same event are refused.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Event, What> {
-    if let Some(&found) = bytes.first()
-        && found != FORM
-    {
-        return Err(What::UnknownForm { found });
-    }
-    let body: Body<'_> = from_canonical(bytes)?;
+    let body = read(bytes)?;
     let name = |text: &str| Name::new(text).map_err(|_| What::NotCanonical);
     Ok(Event {
         time: Timestamp(body.time),
@@ -86,6 +81,29 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event, What> {
         policy: body.policy,
         fields: Fields::NONE,
     })
+}
+
+/// Whether [`decode`] would take these bytes, and the action in them. Allocates nothing.
+pub(crate) fn check(bytes: &[u8]) -> Result<Action, What> {
+    let body = read(bytes)?;
+    let names = [Some(body.actor), Some(body.target), body.code];
+    if !names.into_iter().flatten().all(Name::is_legal) {
+        return Err(What::NotCanonical);
+    }
+    let action = Action::from_number(body.action).ok_or(What::UnknownAction { found: body.action })?;
+    known("ending", &ENDINGS, ending_number, body.ending)?;
+    if let Some(decision) = body.decision {
+        known("decision", &DECISIONS, decision_number, decision)?;
+    }
+    signals(body.signals)?;
+    Ok(action)
+}
+
+fn read(bytes: &[u8]) -> Result<Body<'_>, What> {
+    match bytes.first() {
+        Some(&found) if found != FORM => Err(What::UnknownForm { found }),
+        _ => from_canonical(bytes),
+    }
 }
 
 /// The signals with these numbers, which ascend.
@@ -217,6 +235,7 @@ mod tests {
             let good = printed(&least());
             let mixed = [&good[..keep.min(good.len())], &bytes].concat();
             for input in [bytes, mixed] {
+                prop_assert_eq!(check(&input), decode(&input).map(|event| event.action));
                 if let Ok(event) = decode(&input) {
                     prop_assert_eq!(printed(&event), input);
                 }

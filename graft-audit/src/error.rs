@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use crate::Leaf;
+use crate::{Leaf, LogId};
 
 /// A log could not be created, opened, appended to or read.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +41,15 @@ pub enum AuditError {
 
 /// The first place at which a log is not what it must be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place} at byte {offset} {what}")]
+#[error("{place} at byte {offset} of segment {segment} {what}")]
 pub struct Break {
+    /// The number of the segment.
+    pub segment: u64,
     /// What stands there, as far as its own bytes can be believed.
     pub place: Place,
     /// The sequence number that a record at this place has: how many good records stand before.
     pub seq: u64,
-    /// Where it begins, in bytes from the start of the file.
+    /// Where it begins, in bytes from the start of the segment.
     pub offset: u64,
     /// What is wrong with it, and what was expected.
     pub what: What,
@@ -61,6 +63,14 @@ pub enum Place {
     FileHeader,
     /// The frame that each opening for writing puts before its records; it holds the salt of their key.
     Opening,
+    /// The end of the log.
+    End,
+    /// The header of a segment.
+    Segment,
+    /// The header of a batch.
+    Batch,
+    /// The commit of a batch.
+    Commit,
     /// The record with this sequence number.
     Record(u64),
     /// The frame that a clean close leaves.
@@ -73,6 +83,10 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FileHeader => f.write_str("the file header"),
+            Self::End => f.write_str("the end of the log"),
+            Self::Segment => f.write_str("the header"),
+            Self::Batch => f.write_str("the header of a batch"),
+            Self::Commit => f.write_str("a commit"),
             Self::Opening => f.write_str("an opening frame"),
             Self::Record(seq) => write!(f, "record {seq}"),
             Self::Closing => f.write_str("a closing frame"),
@@ -143,6 +157,85 @@ pub enum What {
     UnknownKind {
         /// The kind's byte.
         found: u8,
+    },
+    /// A batch has no commit, and another follows.
+    #[error("stands where the commit of the batch before is expected; frames were removed")]
+    NoCommit,
+    /// A batch is longer than any that a log has.
+    #[error("makes its batch longer than the 4 MiB that a batch has at most")]
+    LongBatch,
+    /// The commit speaks for another number of records in all.
+    #[error("speaks for {found} records in the log, expected {expected}; records were removed or repeated")]
+    WrongSize {
+        /// The number in the commit.
+        found: u64,
+        /// The number that follows from the records before it.
+        expected: u64,
+    },
+    /// The commit speaks for another number of records in its batch.
+    #[error("speaks for {found} records in its batch, expected {expected}; records were removed or repeated")]
+    WrongCount {
+        /// The number in the commit.
+        found: u64,
+        /// The number that are there.
+        expected: u64,
+    },
+    /// The chain of commits does not reach from the one before to this one.
+    #[error("does not follow the commit before it; a batch was removed, exchanged or comes from another log")]
+    WrongCommit,
+    /// The batch begins with another salt than it ends with.
+    #[error("has another salt than the header of its batch; a batch was put together from two")]
+    WrongSalt,
+    /// The root of the tree is not that of the records.
+    #[error("has another root than the records before it; a record was exchanged")]
+    WrongRoot,
+    /// Something stands behind the commit that ends the segment.
+    #[error("stands behind the commit that ends its segment; it was put there later")]
+    BehindEnd,
+    /// The header of a segment does not go on where the one before ends.
+    #[error(
+        "does not go on where the segment before ends; one of the two was cut, exchanged or comes from elsewhere"
+    )]
+    Seam,
+    /// The segment is of another log than those before.
+    #[error("is of another log: {found}, expected {expected}")]
+    OtherLog {
+        /// The log it is of.
+        found: LogId,
+        /// The log of the other segments.
+        expected: LogId,
+    },
+    /// The segment is another one than its file name says.
+    #[error("is of segment {found}, expected that of the file's name; the files were exchanged")]
+    OtherSegment {
+        /// The number in the header.
+        found: u64,
+    },
+    /// The segment is of another mode than those before.
+    #[error("is of another mode than the segments before; somebody wrote it anew")]
+    OtherMode,
+    /// A segment between two others is not there.
+    #[error("is not there, and segments with higher numbers are; put it back from a copy")]
+    MissingSegment,
+    /// None of the keys is the key of this segment, and one should be.
+    #[error("was written with a key that is not among those given; add that key, or somebody else wrote it")]
+    NoKey,
+    /// A part was overwritten, and no record says so.
+    #[error("was erased, and no `log:erase` record behind it says so")]
+    ErasedUnrecorded,
+    /// The log ends before a size that an anchor knows.
+    #[error(
+        "comes before the {anchored} records that an anchor knows: the log was rolled back, or its end cut off"
+    )]
+    RolledBack {
+        /// The size in the anchor.
+        anchored: u64,
+    },
+    /// The log does not extend what an anchor knows.
+    #[error("does not extend the first {anchored} records that an anchor knows: the history was rewritten")]
+    Forked {
+        /// The size in the anchor.
+        anchored: u64,
     },
     /// A suite of algorithms that this version does not have.
     #[error("was made with suite {found}, which version 1 does not have; use the graft that wrote it")]
@@ -224,10 +317,10 @@ mod tests {
     #[test]
     fn a_break_reads_as_one_sentence() {
         let what = What::OutOfOrder { found: 6, expected: 5 };
-        let found = Break { place: Place::Record(5), seq: 5, offset: 1234, what };
+        let found = Break { segment: 2, place: Place::Record(5), seq: 5, offset: 1234, what };
         assert_eq!(
             AuditError::from(found).to_string(),
-            "record 5 at byte 1234 has sequence number 6, expected 5; records were removed, repeated or moved"
+            "record 5 at byte 1234 of segment 2 has sequence number 6, expected 5; records were removed, repeated or moved"
         );
     }
 }

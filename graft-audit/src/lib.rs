@@ -43,13 +43,20 @@ mod fields;
 #[allow(dead_code)] // until the log is written with it
 mod format;
 mod key;
+mod keyring;
 #[doc(hidden)]
 pub mod measure;
 mod note;
 mod query;
+#[cfg(test)]
+mod reference;
 mod report;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod sample_log;
+#[allow(dead_code)] // until the log is written with it
+mod scan;
 #[allow(dead_code)] // until the log is written with it
 mod seal;
 #[allow(dead_code)] // until the log is written with it
@@ -59,6 +66,7 @@ mod time;
 mod tree;
 #[doc(hidden)]
 pub mod v0;
+mod verify;
 mod witness;
 
 pub use anchor::{Anchor, AnchorError, Anchored, FileAnchor, MemoryAnchor};
@@ -72,18 +80,18 @@ pub use error::{AuditError, Break, Place, What};
 pub use export::{JsonLines, Member, MemberError};
 pub use format::{CommitDigest, Leaf, LogId, Mode, PartKind, Salt, segment_name, segment_number};
 pub use key::AuditKey;
+pub use keyring::KeyRing;
 pub use note::NoteError;
 pub use note::key::{KeyError, KeyName};
 pub use query::{ActionPattern, IdPattern, Pattern, Query, QueryError};
 pub use report::{Assurance, NO_ANCHOR, Report};
+pub use scan::{Files, Folder};
 pub use time::{Rfc3339, TimeError};
 pub use tree::{
     Frontier, HashSource, MAX_PROOF_HASHES, MAX_TIER, MAX_TREE_SIZE, Node, ProofError, ProveError,
     TIER_WIDTH, TierEntry, TierSource, Tiers, TreeHash, TreeHead, WrongCount, prove_consistency,
     prove_inclusion, root, tier_len, verify_consistency, verify_inclusion,
 };
-pub use v0::{
-    AuditLog, Depth, Durability, Events, LogOptions, Recovered, State, StoredEvent, VerifyReport, read,
-    verify, verify_structure,
-};
+pub use v0::{AuditLog, Durability, Events, LogOptions, Recovered, StoredEvent, read};
+pub use verify::{AnchorCheck, AnchorFound, Depth, Erased, Progress, State, Torn, Verifier, VerifyReport};
 pub use witness::{Prove, Witness, WitnessAnchor, WitnessRefusal, WitnessRequest};

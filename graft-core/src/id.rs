@@ -126,6 +126,11 @@ impl Name {
         if is_name(name.as_bytes()) { Ok(Self(Text::Shared(name.into()))) } else { Err(NameError) }
     }
 
+    /// Whether `text` is a legal name, without making one.
+    pub const fn is_legal(text: &str) -> bool {
+        is_name(text.as_bytes())
+    }
+
     /// The name as text.
     #[inline]
     pub fn as_str(&self) -> &str {

@@ -226,7 +226,7 @@ fn damage_in_the_middle_is_named_by_its_record_and_ends_the_list_there() {
 fn starts_of_records(folder: &Folder, good: &[u8]) -> Vec<usize> {
     let mut starts = Vec::new();
     for end in 91..good.len() {
-        let report = graft::audit::verify_structure(&good[..end]).expect("has a header");
+        let report = graft::audit::v0::verify_structure(&good[..end]).expect("has a header");
         if report.records == starts.len() as u64 && report.first_bad.is_some() && report.openings == 1 {
             starts.push(report.good_bytes as usize);
         }

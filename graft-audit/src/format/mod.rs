@@ -13,13 +13,13 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-pub(crate) use batch::BatchHeader;
-pub(crate) use commit::{COMMIT_LEN, Commit, Mark};
-pub(crate) use ratchet::RatchetFile;
+pub(crate) use batch::{BATCH_HEADER_LEN, BatchHeader};
+pub(crate) use commit::{COMMIT_LEN, COMMIT_MACED, Commit, Mark, ReadCommit};
+pub(crate) use ratchet::{RATCHET_LEN, RatchetFile};
 pub use record::PartKind;
-pub(crate) use record::{PartHeader, RecordHeader, record_header_len};
-pub(crate) use segment::SegmentHeader;
+pub(crate) use record::{MAX_RECORD_HEADER, PartHeader, RecordHeader, record_header_len};
 pub use segment::{Mode, segment_name, segment_number};
+pub(crate) use segment::{SEGMENT_PREFIX, SegmentHeader};
 
 /// The version that this code reads and writes.
 pub(crate) const VERSION: u16 = 1;

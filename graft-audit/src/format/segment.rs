@@ -14,8 +14,6 @@ pub(crate) const SEGMENT_PREFIX: usize = 56;
 const FRONTIER_AT: usize = 120;
 /// Key commitment, MAC, digest.
 const BEHIND_FRONTIER: usize = 3 * 32;
-/// With the most hashes that a frontier can have.
-pub(crate) const MAX_SEGMENT_HEADER: usize = FRONTIER_AT + 64 * 32 + BEHIND_FRONTIER;
 
 /// How the keys of segments come from the key of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -126,7 +124,11 @@ impl SegmentHeader {
         let hashes: Vec<_> = (0..first.count_ones()).map(|_| TreeHash(fields.take())).collect();
         let tree = Frontier::restore(first, &hashes).map_err(|_| What::Impossible)?;
         let header = Self { log, mode, number, key_from, tree, previous_leaf, previous_commit };
-        if key_from > number || (header.tree.size() == 0 && previous_leaf != Leaf::genesis(log)) {
+        let begins_log = header.tree.size() == 0 && previous_commit == CommitDigest::NONE;
+        if key_from > number
+            || (header.tree.size() == 0 && previous_leaf != Leaf::genesis(log))
+            || (number == 0 && !begins_log)
+        {
             return Err(What::Impossible);
         }
         Ok(ReadHeader { header, commitment: fields.take(), maced, mac: array(mac) })

@@ -34,6 +34,10 @@ impl Ratchet {
         Self::at(&*self.key, STEP, self.log, self.number + 1)
     }
 
+    pub(crate) fn log(&self) -> LogId {
+        self.log
+    }
+
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

@@ -53,7 +53,7 @@ impl FileHeader {
         } else {
             Self::decode(&bytes)
         };
-        header.map_err(|what| Break { place: Place::FileHeader, seq: 0, offset: 0, what }.into())
+        header.map_err(|what| Break { segment: 0, place: Place::FileHeader, seq: 0, offset: 0, what }.into())
     }
 }
 
@@ -149,7 +149,7 @@ impl<R: Read> Frames<R> {
 
     fn broken(&self, kind: Option<Kind>, what: What) -> AuditError {
         let place = place(kind, self.records);
-        Break { place, seq: self.records, offset: self.offset, what }.into()
+        Break { segment: 0, place, seq: self.records, offset: self.offset, what }.into()
     }
 }
 
@@ -260,7 +260,7 @@ mod tests {
         let error = Frames::new(&bytes[..], &header()).next().err().expect("refused");
         assert_eq!(
             error.to_string(),
-            "the frame where record 0 is next at byte 90 is of kind 88, which version 0 does not have; \
+            "the frame where record 0 is next at byte 90 of segment 0 is of kind 88, which version 0 does not have; \
              use the graft that wrote it"
         );
     }

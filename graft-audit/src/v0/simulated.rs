@@ -331,7 +331,7 @@ fn a_second_opening_vouches_for_the_tail_that_it_set_aside() {
     assert_eq!(recovered.bytes, 1000);
     assert_eq!(recovered.digest, <[u8; 32]>::from(<sha2::Sha256 as sha2::Digest>::digest([0; 1000])));
     let bytes = disk.live();
-    let report = crate::verify(&bytes[..], &key()).expect("verifies").ensure_intact().expect("intact");
+    let report = crate::v0::verify(&bytes[..], &key()).expect("verifies").ensure_intact().expect("intact");
     assert_eq!((report.quarantined, report.openings, report.records), (1000, 2, 1));
     let opening = recovered.offset as usize + PAYLOAD_AT;
     assert_eq!(bytes[opening + 16..opening + 24], 1000_u64.to_be_bytes());

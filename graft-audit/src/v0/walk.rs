@@ -89,7 +89,13 @@ impl<R: Read> Walk<R> {
         };
         let event = opened.map_err(|what| {
             let records = self.progress.records;
-            Break { place: place(Some(frame.kind), records), seq: records, offset: frame.offset, what }
+            Break {
+                segment: 0,
+                place: place(Some(frame.kind), records),
+                seq: records,
+                offset: frame.offset,
+                what,
+            }
         })?;
         self.is_open = frame.kind != Kind::Closing;
         self.progress = Progress {

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use graft_audit::{AuditKey, AuditLog, Durability, LogOptions};
+use graft_audit::v0::{AuditKey, AuditLog, Durability, LogOptions};
 use graft_core::{Action, CallId, Decision, Ending, Event, Name, RunId, Seq, Signal, Timestamp, TraceId};
 use sha2::{Digest, Sha256};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use graft_audit::{
+use graft_audit::v0::{
     AuditError, AuditKey, AuditLog, Break, Durability, LogOptions, Place, State, What, read, verify,
 };
 use graft_core::{Recorder, Seq};

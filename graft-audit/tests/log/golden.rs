@@ -1,6 +1,6 @@
 //! The files in `tests/golden`, which a reader in any language can be held against.
 
-use graft_audit::{AuditKey, Leaf, State, StoredEvent, read, verify};
+use graft_audit::v0::{AuditKey, Leaf, State, StoredEvent, read, verify};
 
 const LOG: &[u8] = include_bytes!("../golden/v0.bin");
 /// The key in hexadecimal on the first line, then each record with its leaf.

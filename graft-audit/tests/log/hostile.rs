@@ -1,6 +1,6 @@
 //! Damaged, cut, reordered and forged logs: each is found, and the first bad place named.
 
-use graft_audit::{
+use graft_audit::v0::{
     AuditError, Break, Depth, Place, State, VerifyReport, What, read, verify, verify_structure,
 };
 use proptest::prelude::*;
@@ -25,7 +25,14 @@ fn first_bad(log: &[u8]) -> Break {
 
 fn bad_header(log: &[u8]) -> What {
     let [sealed, structure] = reports(log).map(|report| match report {
-        Err(AuditError::Broken(Break { place: Place::FileHeader, seq: 0, offset: 0, what })) => what,
+        Err(AuditError::Broken(Break {
+            segment: 0,
+            place: Place::FileHeader,
+            seq: 0,
+            offset: 0,
+            what,
+            ..
+        })) => what,
         other => unreachable!("{other:?}"),
     });
     assert_eq!(sealed, structure);
@@ -95,7 +102,10 @@ fn a_log_cut_at_any_offset_is_torn_or_ends_open_at_a_frame() {
             let found = (cut - range.start) as u64;
             let expected = if cut < range.start + PAYLOAD_AT { PAYLOAD_AT } else { range.len() } as u64;
             let what = What::TornTail { found, expected };
-            assert_eq!(first_bad(&log[..cut]), Break { place, seq, offset: range.start as u64, what });
+            assert_eq!(
+                first_bad(&log[..cut]),
+                Break { segment: 0, place, seq, offset: range.start as u64, what }
+            );
         }
         let whole = verify(&log[..range.end], &key()).expect("reads").ensure_intact().expect("intact");
         assert_eq!(whole.state == State::Closed, place == Place::Closing);
@@ -112,7 +122,7 @@ fn records_removed_repeated_or_swapped_are_named() {
     let rest = &log[two.end..];
     let at = |offset: usize, expected, found| {
         let what = What::OutOfOrder { found, expected };
-        Break { place: Place::Record(expected), seq: expected, offset: offset as u64, what }
+        Break { segment: 0, place: Place::Record(expected), seq: expected, offset: offset as u64, what }
     };
 
     let removed = [&log[..one.start], &log[two.clone()], rest].concat();
@@ -165,7 +175,7 @@ fn a_chain_made_anew_without_the_key_has_a_structure_and_no_seal() {
         for at in 0..good[n].payload.len() {
             let mut frames = good.clone();
             frames[n].payload[at] ^= 1;
-            let expected = Break { place, seq, offset: range.start as u64, what: What::Forged };
+            let expected = Break { segment: 0, place, seq, offset: range.start as u64, what: What::Forged };
             assert_eq!(forged(&frames), expected);
         }
         // The same frame of another log under the same key.
@@ -209,7 +219,10 @@ fn bytes_behind_the_close_are_named() {
     let offset = log.len() as u64;
     assert_eq!(with(&[0]).what, What::TornTail { found: 1, expected: 85 });
     let zeros = with(&[0; 4096]);
-    assert_eq!(zeros, Break { place: Place::Frame(5), seq: 5, offset, what: What::DamagedHeader });
+    assert_eq!(
+        zeros,
+        Break { segment: 0, place: Place::Frame(5), seq: 5, offset, what: What::DamagedHeader }
+    );
 }
 
 #[test]

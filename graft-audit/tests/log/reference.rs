@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use graft_audit::{Durability, LogOptions, read, verify};
+use graft_audit::v0::{Durability, LogOptions, read, verify};
 use graft_core::{
     Action, CallId, Decision, Ending, Event, Monotonic, Name, RunId, Seq, Signal, Signals, Timestamp, TraceId,
 };

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use graft_audit::{AuditError, AuditKey, Break, StoredEvent, VerifyReport, What};
+use graft_audit::v0::VerifyReport;
+use graft_audit::{AuditError, AuditKey, Break, StoredEvent, What};
 
 use crate::failure::Failure;
 
@@ -34,8 +35,8 @@ pub(super) fn records<'a>(
 pub(super) fn verify(log: &Path, keys: &[AuditKey]) -> Result<Result<VerifyReport, Break>, Failure> {
     let file = open(log)?;
     let report = match keys {
-        [] => graft_audit::verify_structure(file),
-        keys => graft_audit::verify(file, fitting(log, keys)?),
+        [] => graft_audit::v0::verify_structure(file),
+        keys => graft_audit::v0::verify(file, fitting(log, keys)?),
     };
     report.map(Ok).or_else(|error| damage(log, error).map(Err))
 }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use graft_audit::{Depth, NO_ANCHOR, State, VerifyReport};
+use graft_audit::NO_ANCHOR;
+use graft_audit::v0::{Depth, State, VerifyReport};
 use serde_json::json;
 
 use super::args::FormatArgs;

@@ -1,0 +1,14 @@
+//! Reads a segment batch by batch in bounded memory, and names whatever is not as it must be.
+
+mod batch;
+mod files;
+mod frame;
+mod open;
+mod segment;
+mod window;
+
+pub(crate) use batch::{Batch, Part};
+pub(crate) use files::read_full;
+pub use files::{Files, Folder};
+pub(crate) use open::{Opened, has_commit, open_segment, used_length};
+pub(crate) use segment::{Item, Reached, SegmentEnd, SegmentScan, Tail};

@@ -1,0 +1,200 @@
+//! One segment of a verification.
+
+use std::io;
+use std::time::Duration;
+
+use graft_core::{Action, FieldValue};
+
+use super::{Job, VerifyReport};
+use crate::format::PartKind;
+use crate::scan::{Batch, Files, Item, Part, SegmentEnd, SegmentScan, Tail, has_commit, used_length};
+use crate::tree::TreeHead;
+use crate::{Break, Place, What, body, fields};
+
+/// How often the end of the last segment is read again if it seems torn: it may be a batch that is being written.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 10 });
+/// How many erased records a report can account for; more are a break of their own.
+const MAX_ERASED: usize = 1 << 20;
+
+/// What a walk over one segment found.
+#[derive(Default)]
+pub(crate) struct Checked {
+    /// Records in committed batches.
+    pub(crate) records: u64,
+    pub(crate) breaks: Vec<Break>,
+    /// With those that were too many to keep.
+    pub(crate) breaks_in_all: u64,
+    pub(crate) erased: Vec<Break>,
+    /// The sequence that an erasing record names, and its own.
+    pub(crate) erasures: Vec<(u64, u64)>,
+    /// The roots at the sizes of the anchors.
+    pub(crate) roots: Vec<TreeHead>,
+    /// How it ends, or stood where the walk stopped; `None` if the header is bad.
+    pub(crate) end: Option<SegmentEnd>,
+    /// Whether the walk came to the end.
+    pub(crate) is_whole: bool,
+    /// In the last segment: what a crash may have left.
+    pub(crate) tail: Option<Tail>,
+}
+
+impl Checked {
+    pub(crate) fn first_bad(&self) -> Option<&Break> {
+        self.breaks.first()
+    }
+
+    fn erased(&mut self, found: Break) {
+        if self.erased.len() < MAX_ERASED {
+            self.erased.push(found);
+        } else {
+            self.broken(found);
+        }
+    }
+
+    fn erasure(&mut self, named: u64, by: u64) {
+        if self.erasures.len() < MAX_ERASED {
+            self.erasures.push((named, by));
+        }
+    }
+
+    fn broken(&mut self, found: Break) {
+        self.breaks_in_all += 1;
+        if self.breaks.len() < VerifyReport::MAX_BREAKS {
+            self.breaks.push(found);
+        }
+    }
+}
+
+pub(crate) fn check_segment(
+    files: &dyn Files,
+    job: &Job,
+    all: bool,
+    anchors: &[TreeHead],
+    progress: &dyn Fn(u64, u64),
+) -> io::Result<Checked> {
+    let mut checked = Checked::default();
+    let opened = match &job.opened {
+        Ok(opened) => opened,
+        Err(what) => {
+            let found = Break { segment: job.number, place: Place::Segment, seq: 0, offset: 0, what: *what };
+            // Rotation makes the file first, so a crash can leave one without a header, or with some of it.
+            let is_part =
+                what.may_be_torn() || matches!(what, What::NotALog | What::UnknownVersion { found: 0 });
+            if job.is_last && job.number > 0 && is_part && !has_commit(files, job.number)? {
+                let length = used_length(files, &crate::segment_name(job.number), 0)?;
+                checked.tail = Some(Tail { offset: 0, length, first_bad: found });
+            } else {
+                checked.broken(found);
+            }
+            return Ok(checked);
+        }
+    };
+    let mut scan = SegmentScan::new(files, &opened.header, opened.len, job.keys.as_ref());
+    scan.watch(anchors.iter().map(|anchor| anchor.size).collect());
+    let mut walk = Walk { all, is_last: job.is_last, number: job.number, progress, checked };
+    let mut is_whole = walk.walk(&mut scan)?;
+    let mut end = scan.so_far()?;
+    walk.checked.roots.extend_from_slice(scan.roots());
+    for _ in 0..LOOKS {
+        if !job.is_last || !is_whole || end.tail.is_none() {
+            break;
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+        walk.forget_tail();
+        let mut scan = SegmentScan::resume(files, job.number, end.end, &end.tip, job.keys.as_ref());
+        scan.watch(
+            anchors.iter().map(|anchor| anchor.size).filter(|&size| size > end.tip.tree.size()).collect(),
+        );
+        is_whole = walk.walk(&mut scan)?;
+        let mark = end.mark;
+        end = scan.so_far()?;
+        if end.end == scan.began() {
+            end.mark = mark;
+        }
+        walk.checked.roots.extend_from_slice(scan.roots());
+    }
+    let mut checked = walk.checked;
+    if job.is_last
+        && is_whole
+        && let Some(tail) = end.tail.take()
+    {
+        // No commit lies behind, so all that was found is in the tail.
+        (checked.breaks, checked.breaks_in_all) = (Vec::new(), 0);
+        checked.tail = Some(tail);
+    }
+    (checked.end, checked.is_whole) = (Some(end), is_whole);
+    Ok(checked)
+}
+
+struct Walk<'w> {
+    all: bool,
+    is_last: bool,
+    number: u64,
+    progress: &'w dyn Fn(u64, u64),
+    checked: Checked,
+}
+
+impl Walk<'_> {
+    /// Walks to the end, or to the first break; returns whether it came to the end.
+    fn walk(&mut self, scan: &mut SegmentScan<'_>) -> io::Result<bool> {
+        while self.goes_on(scan) {
+            match scan.next()? {
+                Item::Batch(batch) => self.batch(batch),
+                Item::Break(found) => self.checked.broken(found),
+                Item::End => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    fn goes_on(&self, scan: &SegmentScan<'_>) -> bool {
+        let Some(first) = self.checked.first_bad() else { return true };
+        // Whether the first break in the last segment is a torn tail shows only behind it.
+        self.all || (self.is_last && first.what.may_be_torn() && !scan.is_commit_behind())
+    }
+
+    /// What was found behind the last good commit was not written to its end.
+    fn forget_tail(&mut self) {
+        (self.checked.breaks, self.checked.breaks_in_all) = (Vec::new(), 0);
+    }
+
+    fn batch(&mut self, mut batch: Batch<'_>) {
+        let (records, is_committed) = (batch.len(), batch.commit.is_some());
+        for index in 0..records {
+            let Some(record) = batch.record(index) else { break };
+            let (seq, offset) = (record.seq, record.offset);
+            let place = |what| Break { segment: self.number, place: Place::Record(seq), seq, offset, what };
+            if record.damaged {
+                // The scan names it.
+                continue;
+            }
+            if record.erased && is_committed {
+                self.checked.erased(place(What::ErasedUnrecorded));
+            }
+            let (mut is_erasure, mut names) = (false, None);
+            let opened = record.open(|kind, part| match (kind, part) {
+                (PartKind::Event, Part::Body(bytes)) => {
+                    is_erasure = body::check(bytes)? == Action::LogErase;
+                    Ok(())
+                }
+                (PartKind::Fields, Part::Body(bytes)) => {
+                    let fields = fields::decode(bytes)?;
+                    if let Some(FieldValue::U64(seq)) = fields.find("seq") {
+                        names = Some(*seq);
+                    }
+                    Ok(())
+                }
+                _ => Ok(()),
+            });
+            match (opened, names) {
+                (Err(what), _) => self.checked.broken(place(what)),
+                (Ok(()), Some(named)) if is_erasure && is_committed => self.checked.erasure(named, seq),
+                _ => {}
+            }
+        }
+        if is_committed {
+            self.checked.records += records as u64;
+        }
+        (self.progress)(records as u64, batch.bytes_len() as u64);
+    }
+}
