@@ -265,6 +265,8 @@ fn a_proof_of_another_length_is_refused_even_if_its_hashes_lead_to_the_root() {
         for m in 0..size {
             let mut path = defined.path(m, size);
             let leaf = defined.leaves[m];
+            let past = ProofError::PastEnd { index: size as u64, size: size as u64 };
+            assert_eq!(verify_inclusion(leaf, size as u64, &new, &path), Err(past));
             path.push(extra);
             assert_eq!(verify_inclusion(leaf, m as u64, &above, &path), length(&path), "{m} of {size}");
             path.truncate(path.len().saturating_sub(2));
@@ -333,7 +335,8 @@ fn a_proof_reads_no_more_than_the_height_of_the_tree() {
         assert_eq!(Tiers::new(&mut streams, 40_000).entry_from_below(tier, index), Ok(known));
     }
     for (tier, index) in [(0, 0), (1, 1250), (3, 1), (13, 0), (255, u64::MAX)] {
-        assert!(Tiers::new(&mut streams, 40_000).entry_from_below(tier, index).is_err());
+        let entry = Tiers::new(&mut streams, 40_000).entry_from_below(tier, index);
+        assert!(matches!(entry, Err(ProveError::PastEnd { .. })), "{entry:?}");
     }
 }
 
