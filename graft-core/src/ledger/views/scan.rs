@@ -198,3 +198,42 @@ fn narrow(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where what stands in a run of this alphabet ends.
+    fn end(alphabet: &Alphabet, bytes: &[u8], at: usize) -> usize {
+        at + bytes[at..].iter().take_while(|byte| alphabet.is_member(**byte)).count()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn each_place_is_found_where_a_run_is_long_enough(
+            parts in proptest::collection::vec("[a-f0-9]{12,20}|[A-Z2-7]{14,18}|[a-z2-7]{14,18}|[ -~]{0,70}|é", 0..8),
+        ) {
+            let text = parts.concat();
+            let bytes = text.as_bytes();
+            let mut found = Vec::new();
+            scan(bytes, |alphabet, at| {
+                found.push((ALPHABETS.iter().position(|one| std::ptr::eq(one, alphabet)), at));
+                end(alphabet, bytes, at)
+            });
+            // The slow reference, byte by byte.
+            let mut naive = Vec::new();
+            for (kind, alphabet) in ALPHABETS.iter().enumerate() {
+                let mut at = 0;
+                while at < bytes.len() {
+                    let end = end(alphabet, bytes, at);
+                    if end - at >= MIN_RUN {
+                        naive.push((Some(kind), at));
+                    }
+                    at = end + 1;
+                }
+            }
+            found.sort_unstable();
+            proptest::prop_assert_eq!(found, naive);
+        }
+    }
+}
