@@ -68,6 +68,7 @@ impl Router {
     }
 
     /// The dispatcher to which calls for `interface` go.
+    #[inline]
     pub fn route(&self, interface: InterfaceId) -> Option<&dyn Invoke> {
         self.services.iter().find(|service| service.hosts(interface)).map(|service| &**service)
     }
