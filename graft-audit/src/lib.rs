@@ -7,7 +7,8 @@
 //! version 0, which promises nothing to later versions.
 //!
 //! ```
-//! use graft_audit::{AuditKey, AuditLog, State, read, verify};
+//! use graft_audit::v0::{AuditLog, State, read, verify};
+//! use graft_audit::AuditKey;
 //! use graft_core::{Action, Ending, Event, Name, Recorder, Timestamp};
 //! # let folder = std::env::temp_dir().join(format!("graft-audit-example-{}", std::process::id()));
 //! # std::fs::create_dir_all(&folder)?;
@@ -48,6 +49,7 @@ mod keyring;
 pub mod measure;
 mod note;
 mod query;
+mod read;
 #[cfg(test)]
 mod reference;
 mod report;
@@ -84,6 +86,7 @@ pub use keyring::KeyRing;
 pub use note::NoteError;
 pub use note::key::{KeyError, KeyName};
 pub use query::{ActionPattern, IdPattern, Pattern, Query, QueryError};
+pub use read::{Entry, Reader, StoredEvent};
 pub use report::{Assurance, NO_ANCHOR, Report};
 pub use scan::{Files, Folder};
 pub use time::{Rfc3339, TimeError};
@@ -92,6 +95,6 @@ pub use tree::{
     TIER_WIDTH, TierEntry, TierSource, Tiers, TreeHash, TreeHead, WrongCount, prove_consistency,
     prove_inclusion, root, tier_len, verify_consistency, verify_inclusion,
 };
-pub use v0::{AuditLog, Durability, Events, LogOptions, Recovered, StoredEvent, read};
+pub use v0::{AuditLog, Durability, Events, LogOptions, Recovered, read};
 pub use verify::{AnchorCheck, AnchorFound, Depth, Erased, Progress, State, Torn, Verifier, VerifyReport};
 pub use witness::{Prove, Witness, WitnessAnchor, WitnessRefusal, WitnessRequest};

@@ -7,7 +7,7 @@ mod open;
 mod segment;
 mod window;
 
-pub(crate) use batch::{Batch, Part};
+pub(crate) use batch::{Batch, Part, Record};
 pub(crate) use files::read_full;
 pub use files::{Files, Folder};
 pub(crate) use open::{Opened, has_commit, open_segment, used_length};

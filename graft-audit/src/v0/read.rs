@@ -3,22 +3,10 @@
 use std::io::{BufReader, Read};
 use std::iter::FusedIterator;
 
-use graft_core::{Event, Seq};
-
-use super::{AuditError, AuditKey, Leaf};
+use super::{AuditError, AuditKey};
 use crate::v0::walk::{Step, Walk};
 
-/// One record as it was read, verified up to and including itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StoredEvent {
-    /// Its position in the log, from 0.
-    pub seq: Seq,
-    /// Its link in the chain.
-    pub leaf: Leaf,
-    /// What was recorded.
-    pub event: Event,
-}
+pub use crate::read::StoredEvent;
 
 /// The events of the log that `reader` holds. Each is verified before it is handed out, with all before it;
 /// memory is bounded by one record. A wrong key or a bad header is the first item.
