@@ -43,6 +43,8 @@ mod export;
 mod fields;
 #[allow(dead_code)] // until the log is written with it
 mod format;
+#[cfg(test)]
+mod golden;
 mod key;
 mod keyring;
 #[doc(hidden)]

@@ -32,6 +32,8 @@ pub struct StoredEvent {
 /// A record, with or without what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+// Nearly every one is an event, so a box would be an allocation for each.
+#[allow(clippy::large_enum_variant)]
 pub enum Entry {
     /// The record and what it says.
     Event(StoredEvent),
@@ -153,7 +155,7 @@ impl<F: Files> Reader<F> {
     /// As [`open`](Reader::open).
     pub fn from(mut self, seq: u64) -> Result<Self, AuditError> {
         let numbers = segment_numbers(&self.files)?;
-        let mut first_behind = |number: u64| -> Result<bool, AuditError> {
+        let first_behind = |number: u64| -> Result<bool, AuditError> {
             // One without a whole header is found when the reader comes to it.
             Ok(open_segment(&self.files, number)?.map_or(true, |opened| opened.header.tree.size() > seq))
         };
@@ -232,11 +234,10 @@ impl<F: Files> Reader<F> {
             match scan.next()? {
                 Item::Batch(mut batch) if batch.commit.is_some() && self.failed.is_none() => {
                     let ready = if first_bad.is_some() { &mut doubtful } else { &mut self.ready };
-                    if let Err(found) = take(&mut batch, *number, self.from, ready) {
-                        if first_bad.is_none() {
-                            self.failed = Some(found.into());
-                            break;
-                        }
+                    let taken = take(&mut batch, *number, self.from, ready);
+                    if let (Err(found), None) = (taken, &first_bad) {
+                        self.failed = Some(found.into());
+                        break;
                     }
                 }
                 Item::Batch(_) => {}

@@ -1,115 +1,152 @@
 #!/usr/bin/env python3
-"""Checks the structure of a graft audit log (version 0) without its key: header, digests, order, chain.
+"""Reads a graft audit log (version 1) and checks it: digests, order, chain, tree; with a key MACs and seals too.
 
-    read_log.py FILE    lists the frames; status 0 intact, 1 not intact, 2 not readable
+    read_log.py FOLDER [KEYFILE ..]    lists the records; status 0 intact, 1 not intact, 2 not readable
 
-Without the key a chain that somebody made anew passes. FORMAT.md says what stands where.
+A key file holds 64 hexadecimal digits: the key of a readable log, or the master key of a sealed one. Without one, a
+log that somebody made anew passes. What is erased is listed; whether a record accounts for it is not looked at.
+FORMAT.md says what stands where; the first bad place ends the reading.
 """
-
+import functools
 import hashlib
+import hmac
+import pathlib
 import struct
 import sys
 
-MAGIC = b"graftlog"
-FILE_HEADER = struct.Struct(">8sH16s32s32s")
-FRAME_HEADER = struct.Struct(">cQ32sI32s")
-CHECK_LEN = 8
-HEAD_LEN = FRAME_HEADER.size + CHECK_LEN
-KINDS = {b"O": "opening", b"R": "record", b"C": "closing"}
-LENGTHS = {b"O": range(88, 89), b"R": range(16, 65536 + 1), b"C": range(32, 33)}
-
+Q = struct.Struct(">Q")
 
 class Bad(Exception):
     """The first place that is not what it must be."""
 
+def need(holds, what):
+    if not holds:
+        raise Bad(what)
 
-def sha256(*parts):
+def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
+def mac(key, label, *parts):
+    return hmac.new(key, b"graft-audit 1 " + label + b"\0" + b"".join(parts), hashlib.sha256).digest()
 
-def read_file_header(file):
-    raw = file.read(FILE_HEADER.size)
-    if not MAGIC.startswith(raw[:8]):
-        raise Bad("the file header at byte 0 does not begin with `graftlog`")
-    if len(raw) < FILE_HEADER.size:
-        raise Bad(f"the file header at byte 0 has {len(raw)} of {FILE_HEADER.size} bytes")
-    _, version, log, _, digest = FILE_HEADER.unpack(raw)
-    if version != 0:
-        raise Bad(f"the file header at byte 0 says version {version}, expected 0")
-    if digest != sha256(raw[:58]):
-        raise Bad("the file header at byte 0 does not match its own digest")
-    return log, sha256(b"\0", raw)
+def chacha(key, counter, nonce):
+    state = [0x61707865, 0x3320646E, 0x79622D32, 0x6B206574, *struct.unpack("<8I", key), counter, *struct.unpack("<3I", nonce)]
+    x = state[:]
+    columns, diagonals = [(i, i + 4, i + 8, i + 12) for i in range(4)], [(0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+    for a, b, c, d in (columns + diagonals) * 10:
+        for to, by, turned, left in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+            x[to] = (x[to] + x[by]) & 0xFFFFFFFF
+            mixed = x[turned] ^ x[to]
+            x[turned] = (mixed << left | mixed >> 32 - left) & 0xFFFFFFFF
+    return struct.pack("<16I", *((a + b) & 0xFFFFFFFF for a, b in zip(x, state)))
 
+def unseal(key, nonce, data, sealed):
+    """ChaCha20-Poly1305, RFC 8439, 2.8."""
+    body, tag = sealed[:-16], sealed[-16:]
+    once = chacha(key, 0, nonce)
+    r, s = int.from_bytes(once[:16], "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF, int.from_bytes(once[16:32], "little")
+    padded = b"".join(part + bytes(-len(part) % 16) for part in (data, body)) + struct.pack("<2Q", len(data), len(body))
+    total = 0
+    for at in range(0, len(padded), 16):
+        total = (total + int.from_bytes(padded[at:at + 16] + b"\1", "little")) * r % ((1 << 130) - 5)
+    need(hmac.compare_digest(((total + s) % (1 << 128)).to_bytes(16, "little"), tag), "was not sealed with this key")
+    stream = b"".join(chacha(key, 1 + at // 64, nonce) for at in range(0, len(body), 64))
+    return bytes(a ^ b for a, b in zip(body, stream))
 
-def frames(file, previous):
-    """Yields (offset, kind, seq, payload, leaf) for each good frame; raises Bad at the first other."""
-    offset, records, is_open = FILE_HEADER.size, 0, False
-    while head := file.read(HEAD_LEN):
+def push(tree, leaf):
+    """Adds a leaf to a list of (size, root) of whole subtrees, largest first."""
+    size = 1
+    while tree and tree[-1][0] == size:
+        size, leaf = size * 2, sha(b"\1", tree.pop()[1], leaf)
+    tree.append((size, leaf))
 
-        def bad(what):
-            return Bad(f"the frame at byte {offset}, where record {records} is next, {what}")
+def root(tree):
+    return functools.reduce(lambda right, left: sha(b"\1", left, right), [hash for _, hash in reversed(tree)]) if tree else sha()
 
-        if len(head) < HEAD_LEN:
-            raise bad(f"is torn: {len(head)} bytes of it are there, expected {HEAD_LEN}")
-        header, check = head[:-CHECK_LEN], head[-CHECK_LEN:]
-        leaf = sha256(b"\0", header)
-        kind, seq, chained, length, digest = FRAME_HEADER.unpack(header)
-        if check != leaf[:CHECK_LEN]:
-            raise bad("has a damaged header")
-        if kind not in KINDS:
-            raise bad(f"is of kind {kind[0]}, which version 0 does not have")
-        if length not in LENGTHS[kind]:
-            raise bad(f"has a length of {length} bytes, which no frame of its kind has")
-        if seq != records:
-            raise bad(f"has sequence number {seq}, expected {records}")
-        if chained != previous:
-            raise bad(f"follows {chained.hex()}, expected {previous.hex()}")
-        payload = file.read(length)
-        if len(payload) < length:
-            raise bad(f"is torn: {HEAD_LEN + len(payload)} bytes of it are there, expected {HEAD_LEN + length}")
-        if digest != sha256(kind, payload):
-            raise bad("has a damaged body")
-        if kind != b"O" and not is_open:
-            raise bad("stands where no frame of its kind may")
-        yield offset, kind, seq, payload, leaf
-        is_open = kind != b"C"
-        records += kind == b"R"
-        offset += HEAD_LEN + length
-        previous = leaf
+def segment_key(keys, sealed, log, first, number, place, commitment):
+    for key in keys:
+        if sealed:
+            key = mac(key, b"ratchet root", log, Q.pack(first))
+            for i in range(first, number):
+                key = mac(key, b"ratchet", log, Q.pack(i + 1))
+        key = mac(key, b"segment", place)
+        if mac(key, b"commitment", place) == commitment:
+            return key
+    raise Bad("was written with another key")
 
-
-def check(file, out):
-    """Lists the frames of an open log to `out`; True if it is intact."""
-    last = None
-    records = 0
-    try:
-        log, previous = read_file_header(file)
-        print(f"log {log.hex()}", file=out)
-        for offset, kind, seq, payload, leaf in frames(file, previous):
-            torn = struct.unpack(">Q", payload[16:24])[0] if kind == b"O" else 0
-            note = f" {torn} torn bytes set aside" if torn else ""
-            print(f"{offset} {KINDS[kind]} {seq} {leaf.hex()}{note}", file=out)
-            last, previous = kind, leaf
-            records += kind == b"R"
-    except Bad as found:
-        print(f"not intact: {found}", file=out)
-        return False
-    state = "closed" if last == b"C" else "not closed: a cut at the end could not be seen"
-    print(f"structure intact, {records} records, {state}, last leaf {previous.hex()}", file=out)
-    return True
-
+def read_segment(raw, number, keys, state, out):
+    """Checks one segment against `state`, what the one before left, and renews it."""
+    size = Q.unpack_from(raw, 48)[0]
+    end = 216 + 32 * size.bit_count()
+    header, fixed = raw[:end], struct.unpack(">8sHBBI", raw[:16])
+    need(fixed[:2] == (b"graftlog", 1), "is no segment of version 1")
+    need(sha(header[:-32]) == header[-32:], "has a damaged header")
+    need(fixed[2:] in ((1, 0, 0), (1, 1, 0)) and Q.unpack_from(raw, 32)[0] == number, "says what no segment here says")
+    log, place, frontier = header[16:32], header[16:40], header[120:-96]
+    sizes = [1 << bit for bit in reversed(range(64)) if size >> bit & 1]
+    begins = (log, header[56:88], header[88:120], [(s, frontier[32 * i:32 * i + 32]) for i, s in enumerate(sizes)])
+    need(state in (None, begins), "does not go on where the segment before ends")
+    log, leaf, commit, tree = begins
+    key = segment_key(keys, fixed[3], log, Q.unpack_from(raw, 40)[0], number, place, header[-96:-64]) if keys else None
+    mac_key = mac(key, b"mac", place) if key else None
+    need(not key or mac(mac_key, b"header", header[:-64]) == header[-64:-32], "has a header that is not by its key")
+    good, listed = (end, (log, leaf, commit, tree[:]), 0), []
+    while raw[end:].strip(b"\0"):
+        at, salt, begin, first = end, raw[end + 16:end + 32], good, size
+        try:
+            need(raw[at:at + 8] == b"B" + bytes(7) and sha(b"\2", raw[at:at + 32])[:8] == raw[at + 32:at + 40] and Q.unpack_from(raw, at + 8)[0] == size, f"byte {at}: no batch begins here")
+            at += 40
+            while raw[at:at + 1] == b"R":
+                parts_at = at + 44 + 40 * raw[at + 1] + 8
+                head, check, parts = raw[at:parts_at - 8], raw[parts_at - 8:parts_at], []
+                need(sha(b"\0", head)[:8] == check and head[4:44] == Q.pack(size) + leaf, f"byte {at}: record {size} is damaged or out of order")
+                for part in (head[i:i + 40] for i in range(44, len(head), 40)):
+                    sealed = raw[parts_at:parts_at + int.from_bytes(part[4:8], "big")]
+                    parts_at += len(sealed)
+                    erased = not sealed.strip(b"\0")
+                    need(erased or sha(sealed) == part[8:], f"byte {at}: record {size} has a damaged body")
+                    kind, batch_key = bytes(3) + part[:1], key and mac(key, b"batch", place, salt)
+                    body = None if erased or not key else unseal(batch_key, kind + head[4:12], place + head[4:12] + kind + part[4:8], sealed)
+                    parts.append("erased" if erased else f"{len(sealed)} bytes" if body is None else body.hex())
+                leaf, size, at = sha(b"\0", head), size + 1, parts_at
+                push(tree, leaf)
+                listed.append(f"record {size - 1} leaf {leaf.hex()} parts {' '.join(parts)}")
+            seal, digest = raw[at:at + 160], sha(b"\3", raw[at:at + 160])
+            says = struct.pack(">cxxxIQ", b"C", size - first, size) + salt + leaf + root(tree) + commit
+            need(seal[:1] + b"\0" + seal[2:128] == says and digest[:8] == raw[at + 160:at + 168], f"byte {at}: no commit of these records")
+            need(not key or mac(mac_key, b"commit", place, seal[:128]) == seal[128:], f"byte {at}: the commit is not by its key")
+        except (Bad, struct.error, IndexError) as found:
+            later = any(sha(b"\3", raw[i:i + 160])[:8] == raw[i + 160:i + 168] and raw[i + 96:i + 128] != commit for i in range(begin[0], len(raw)) if raw[i] == 67)
+            need(not later, str(found))
+            return begin[1], begin[2], f"a torn tail from byte {begin[0]} on: {found}"
+        end, commit = at + 168, digest
+        good = (end, (log, leaf, commit, tree[:]), seal[1])
+        print(*listed, f"commit {size} root {root(tree).hex()}", sep="\n", file=out)
+        listed = []
+    return good[1], good[2], None
 
 def main(arguments):
-    if len(arguments) != 1:
-        print(__doc__.strip(), file=sys.stderr)
-        return 2
+    if not arguments:
+        sys.exit(__doc__.strip())
     try:
-        with open(arguments[0], "rb") as file:
-            return 0 if check(file, sys.stdout) else 1
-    except OSError as error:
-        print(f"the log cannot be read: {error.strerror}", file=sys.stderr)
+        folder = pathlib.Path(arguments[0])
+        keys = [bytes.fromhex(pathlib.Path(name).read_text()) for name in arguments[1:]]
+        segments = {int(path.stem): path.read_bytes() for path in sorted(folder.glob("[0-9]" * 10 + ".seg"))}
+    except (OSError, ValueError) as error:
+        print(f"the log or a key cannot be read: {error.__class__.__name__}", file=sys.stderr)
         return 2
-
+    state, mark, torn, expected = None, 0, None, None
+    for number, raw in segments.items():
+        try:
+            need(expected is None or (number, 2, None) == (expected, mark, torn), "stands behind a missing, torn or unended one")
+            state, mark, torn = read_segment(raw, number, keys, state, sys.stdout)
+        except (Bad, struct.error) as found:
+            print(f"not intact: segment {number}: {found}")
+            return 1
+        expected = number + 1
+    size = sum(size for size, _ in state[3]) if state else 0
+    print(torn or "no torn tail", f"{size} records", ["open", "closed", "cut"][mark], "sealed" if keys else "structure", sep=", ")
+    return 0 if state else 2
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
