@@ -34,6 +34,29 @@ pub enum AuditError {
     /// A write or a sync failed before, so nothing more is acknowledged.
     #[error("a write to the log failed earlier; open the log again before recording more")]
     Stopped,
+    /// The disk did not answer within the host's patience. The event may get into the log later.
+    #[error("the log's disk did not answer in time; the event may be recorded later, look at the disk")]
+    Busy,
+    /// The disk takes nothing, and the host chose that records are then held in memory. It is tried again.
+    #[error("the log's disk takes nothing at the moment; what is recorded is held in memory until it does")]
+    Held,
+    /// There is no record of this sequence.
+    #[error("the log has no record of this sequence yet; use one that it gave")]
+    NoRecord,
+    /// The key file of a log in mode *sealed* is not there or not that of the last segment.
+    #[error(
+        "the file `ratchet` of this log is missing, damaged or of another segment; restore it, or begin a new log"
+    )]
+    NoRatchet,
+    /// The log does not extend what its anchor holds, or the anchor could not be read or moved.
+    #[error(transparent)]
+    Anchor(#[from] crate::AnchorError),
+    /// A checkpoint could not be signed.
+    #[error(transparent)]
+    Checkpoint(crate::CheckpointError),
+    /// There is nobody to vouch for the log.
+    #[error("the log was opened without a signer and without an anchor; open it with one")]
+    NoSigner,
     /// The system gave no randomness, and without it there is no key.
     #[error("the operating system gave no randomness; nothing was written, try again")]
     Randomness,

@@ -34,19 +34,18 @@ mod bundle;
 mod canonical;
 mod checkpoint;
 mod cosignature;
-#[allow(dead_code, unused_imports, reason = "the log moves onto it with version 1")]
 mod disk;
 mod error;
 mod export;
-// Its place in a record comes with version 1 of the format.
-#[allow(dead_code)]
+#[allow(dead_code)] // until logs are read with it
 mod fields;
-#[allow(dead_code)] // until the log is written with it
+#[allow(dead_code)] // until logs are read with it
 mod format;
 #[cfg(test)]
 mod golden;
 mod key;
 mod keyring;
+pub mod log;
 #[doc(hidden)]
 pub mod measure;
 mod note;
@@ -63,7 +62,7 @@ mod sample_log;
 mod scan;
 #[allow(dead_code)] // until the log is written with it
 mod seal;
-#[allow(dead_code)] // until the log is written with it
+#[allow(dead_code)] // until logs are read with it
 mod sealer;
 mod text;
 mod time;

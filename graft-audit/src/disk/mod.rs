@@ -132,20 +132,6 @@ pub(crate) trait DiskFile: Send + Sync {
 /// Held as long as nobody else may write.
 pub(crate) trait Lock: Send + Sync {}
 
-/// Reads a file from a place on, for whoever takes a [`Read`](io::Read).
-pub(crate) struct From<'f> {
-    pub(crate) file: &'f dyn DiskFile,
-    pub(crate) at: u64,
-}
-
-impl io::Read for From<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
 /// The folder that a name lies in; `""` is the root.
 pub(crate) fn folder_of(name: &str) -> &str {
     name.split_once('/').map_or("", |(folder, _)| folder)
@@ -153,7 +139,7 @@ pub(crate) fn folder_of(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{ErrorKind, Read};
+    use std::io::ErrorKind;
 
     use super::*;
 
@@ -172,9 +158,6 @@ mod tests {
         assert_eq!(file.length().expect("is there"), 11);
         assert_eq!(disk.read("a", 11).expect("reads"), b"hello,there");
         assert_eq!(disk.read("a", 10).map_err(|error| error.kind()), Err(ErrorKind::FileTooLarge));
-        let mut rest = String::new();
-        let from = From { file: &*file, at: 6 }.read_to_string(&mut rest);
-        assert_eq!((from.expect("reads"), &*rest), (5, "there"));
         file.set_length(2).expect("cuts");
         file.set_length(4).expect("fills up");
         assert_eq!(file.read_at(&mut [0; 8], 4).expect("reads"), 0);

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile, Lock, Open, folder_of};
 
-/// Bytes on their way to the disk arrive in pieces of this size, in any order; a piece may be torn at any byte.
-const SECTOR: usize = 64;
+/// Of a write on its way to the disk, any of its sectors arrive, or all bytes up to any one.
+const SECTOR: usize = 512;
 
 /// What goes wrong at an operation. Reading counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +163,19 @@ impl SimulatedDisk {
         state.files[file].durable = state.files[file].live.clone();
     }
 
+    /// All bytes of a file, past every fault.
+    pub(crate) fn read_all(&self, name: &str) -> Vec<u8> {
+        let state = self.state();
+        state.files[state.names[name]].live.clone()
+    }
+
+    /// The names in a folder, past every fault.
+    pub(crate) fn list_all(&self, folder: &str) -> Vec<String> {
+        let state = self.state();
+        let names = state.names.keys().filter(|name| folder_of(name) == folder);
+        names.map(|name| name.split_once('/').map_or(&**name, |(_, last)| last).to_owned()).collect()
+    }
+
     fn holding(files: Vec<(String, Vec<u8>)>, short: bool) -> Self {
         let disk = Self::new(files.len() as u64);
         let mut state = disk.state();
@@ -218,26 +231,26 @@ impl Bytes {
         self.undecided.push(change);
     }
 
-    /// What is durable and, of each change since, all, nothing or some sectors, one of them torn.
+    /// What is durable and, of each change since, all, nothing, what stands before some byte, or some sectors.
     fn after_crash(&self, random: &mut Random) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for change in &self.undecided {
             match (random.below(4), change) {
                 (0, _) => {}
                 (1, _) | (_, Change::Length(_)) => apply(change, &mut bytes),
+                (2, Change::Write { at, bytes: new }) => {
+                    let before = new[..random.below(new.len() + 1)].to_vec();
+                    apply(&Change::Write { at: *at, bytes: before }, &mut bytes);
+                }
                 (_, Change::Write { at, bytes: new }) => {
                     let mut from = 0;
                     while from < new.len() {
                         let end = new.len().min(from + SECTOR - (at + from) % SECTOR);
-                        let torn = match random.below(6) {
-                            0 | 1 => &new[..0],
-                            2 => &new[from..from + random.below(end - from + 1)],
-                            3 => &vec![0; end - from],
-                            4 => &(from..end).map(|_| random.below(256) as u8).collect::<Vec<_>>(),
-                            _ => &new[from..end],
-                        };
-                        if !torn.is_empty() {
-                            apply(&Change::Write { at: at + from, bytes: torn.to_vec() }, &mut bytes);
+                        if random.below(2) == 0 {
+                            apply(
+                                &Change::Write { at: at + from, bytes: new[from..end].to_vec() },
+                                &mut bytes,
+                            );
                         }
                         from = end;
                     }
@@ -305,9 +318,8 @@ impl Disk for SimulatedDisk {
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let state = self.names()?;
-        let names = state.names.keys().filter(|name| folder_of(name) == folder);
-        Ok(names.map(|name| name.split_once('/').map_or(&**name, |(_, last)| last).to_owned()).collect())
+        drop(self.names()?);
+        Ok(self.list_all(folder))
     }
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
@@ -326,6 +338,22 @@ impl Disk for SimulatedDisk {
             return Err(ErrorKind::WouldBlock.into());
         }
         Ok(Box::new(SimulatedLock(self.clone(), name.to_owned())))
+    }
+}
+
+/// Readers meet no faults.
+impl crate::Files for SimulatedDisk {
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(self.list_all(""))
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let state = self.state();
+        let file = *state.names.get(name).ok_or(ErrorKind::NotFound)?;
+        let rest = state.files[file].live.get(offset as usize..).unwrap_or_default();
+        let read = rest.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&rest[..read]);
+        Ok(read)
     }
 }
 
@@ -469,21 +497,21 @@ mod tests {
         disk.sync_folder("").expect("syncs");
         assert_eq!(outcomes(&disk, there), [true].into());
 
-        file.write_all_at(&[2; 200], 100).expect("writes");
-        file.write_all_at(&[3; 10], 300).expect("writes");
-        let bytes = |disk: &SimulatedDisk| disk.read("a", 999).expect("reads");
+        file.write_all_at(&[2; 2000], 100).expect("writes");
+        file.write_all_at(&[3; 10], 2100).expect("writes");
+        let bytes = |disk: &SimulatedDisk| disk.read("a", 9999).expect("reads");
         let all = outcomes(&disk, bytes);
         assert!(all.iter().all(|bytes| bytes[..100] == [1; 100]));
         assert!(all.iter().any(|bytes| bytes.len() == 100));
-        assert!(all.iter().any(|bytes| bytes.len() == 310 && bytes[100..300] == [2; 200]));
+        assert!(all.iter().any(|bytes| bytes.len() == 2110 && bytes[100..2100] == [2; 2000]));
+        let hole = |bytes: &[u8]| bytes[100..2100].contains(&0);
         assert!(
-            all.iter().any(|bytes| bytes.len() == 310 && bytes[300..] == [3; 10] && bytes[100] == 0),
+            all.iter().any(|bytes| bytes.len() == 2110 && bytes[2100..] == [3; 10] && hole(bytes)),
             "reordered"
         );
-        assert!(
-            all.iter().any(|bytes| bytes.len() % SECTOR != 0 && bytes.len() < 300 && bytes.len() > 100),
-            "torn"
-        );
+        let torn =
+            |bytes: &[u8]| !bytes.len().is_multiple_of(SECTOR) && bytes.len() < 2000 && bytes.len() > 100;
+        assert!(all.iter().any(|bytes| torn(bytes)), "torn at a byte");
         file.sync().expect("syncs");
         assert_eq!(outcomes(&disk, bytes).len(), 1);
     }

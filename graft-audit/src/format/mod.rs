@@ -19,7 +19,7 @@ pub(crate) use ratchet::{RATCHET_LEN, RatchetFile};
 pub use record::PartKind;
 pub(crate) use record::{MAX_RECORD_HEADER, PartHeader, RecordHeader, record_header_len};
 pub use segment::{Mode, segment_name, segment_number};
-pub(crate) use segment::{SEGMENT_PREFIX, SegmentHeader};
+pub(crate) use segment::{ReadHeader, SEGMENT_PREFIX, SegmentHeader};
 
 /// The version that this code reads and writes.
 pub(crate) const VERSION: u16 = 1;

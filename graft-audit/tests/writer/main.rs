@@ -1,0 +1,285 @@
+//! The log on a real folder: many threads, tasks and processes at once.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use graft_audit::log::{AuditLog, Durability, LogOptions};
+use graft_audit::{AnchorError, AuditError, AuditKey, FileAnchor, Verifier, VerifyReport};
+use graft_core::{Action, Ending, Event, Name, Seq, Timestamp};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("graft-audit-{name}-{}", std::process::id()));
+        _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn key() -> AuditKey {
+    AuditKey::new(std::array::from_fn::<u8, 32, _>(|i| (i * i + 3) as u8)).expect("strong")
+}
+
+fn event() -> Event {
+    let me = Name::from_static("agent:7");
+    Event::new(Timestamp(1), me.clone(), Action::RunBegin, me, Ending::Ok)
+}
+
+#[test]
+fn many_writers_get_every_sequence_once_and_the_disk_has_what_they_were_told() {
+    let folder = Folder::new("many");
+    let log = Arc::new(LogOptions::new().segment_bytes(40_000).create(&folder.0, &key()).expect("creates"));
+    let writers: Vec<_> = (0..16)
+        .map(|n| {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || {
+                let durability = [Durability::Fsync, Durability::Buffered, Durability::Memory][n % 3];
+                let append = |_| {
+                    let seq = log.append_with(&event(), durability).expect("appends");
+                    assert!(durability != Durability::Fsync || log.durable() > seq);
+                    seq
+                };
+                (0..100).map(append).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let mut all: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().expect("joins")).collect();
+    all.sort_unstable();
+    log.flush().expect("flushes");
+    let head = log.head();
+    all.dedup();
+    assert_eq!(all.len(), 1600);
+    assert!(all[1599].0 < head.size);
+    drop(log);
+    let log = AuditLog::open(&folder.0, &key()).expect("opens");
+    assert_eq!((log.head(), log.recovered()), (head, &[][..]));
+    let report = verified(&folder);
+    assert_eq!((report.records(), report.last_leaf), (head.size, head.last_leaf));
+}
+
+fn verified(folder: &Folder) -> VerifyReport {
+    let report = Verifier::new().key(key()).threads(2).verify(&folder.0).expect("reads");
+    report.ensure_intact().expect("intact")
+}
+
+#[test]
+fn verifying_beside_appending_sees_a_whole_log_that_grows() {
+    let folder = Folder::new("verify");
+    let log = LogOptions::new().segment_bytes(20_000).create(&folder.0, &key()).expect("creates");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                log.append(&event()).expect("appends");
+            }
+        });
+        let mut records = 0;
+        for _ in 0..20 {
+            let durable = log.durable().0;
+            let found = verified(&folder).records();
+            assert!(found >= durable && found >= records, "{found} of {durable}");
+            records = found;
+        }
+        done.store(true, Ordering::SeqCst);
+        writer.join().expect("joins");
+    });
+}
+
+#[test]
+fn a_record_that_nobody_waits_for_gets_to_the_disk_by_itself() {
+    let folder = Folder::new("linger");
+    let log = AuditLog::create(&folder.0, &key()).expect("creates");
+    let memory = log.append_with(&event(), Durability::Memory).expect("appends");
+    std::thread::sleep(Duration::from_millis(60));
+    assert_eq!(log.durable(), Seq(0), "nobody asked for it");
+    let buffered = log.submit(&event()).expect("appends");
+    let begun = Instant::now();
+    while log.durable() <= buffered {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it lingers for 10 ms");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(memory < buffered);
+}
+
+#[test]
+fn tasks_wait_without_a_thread_of_their_own() {
+    let folder = Folder::new("tasks");
+    let log = AuditLog::create(&folder.0, &key()).expect("creates");
+    futures::executor::block_on(async {
+        let seqs: Vec<_> = (0..50).map(|_| log.submit(&event()).expect("appends")).collect();
+        let all = seqs.iter().rev().map(|seq| log.until_durable(*seq));
+        for done in futures::future::join_all(all).await {
+            done.expect("is durable");
+        }
+        assert!(log.durable() > seqs[49]);
+    });
+    assert!(matches!(log.wait_durable(Seq(50)), Err(AuditError::NoRecord)));
+}
+
+#[test]
+fn pruning_and_rotating_beside_appending_disturb_nobody() {
+    let folder = Folder::new("prune");
+    let log = Arc::new(LogOptions::new().segment_bytes(20_000).create(&folder.0, &key()).expect("creates"));
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (log, done) = (Arc::clone(&log), Arc::clone(&done));
+        std::thread::spawn(move || {
+            let mut appended = 0;
+            while !done.load(Ordering::SeqCst) || appended < 300 {
+                log.append(&event()).expect("appends");
+                appended += 1;
+            }
+        })
+    };
+    let mut removed = 0;
+    let begun = Instant::now();
+    while removed < 5 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "segments end and are removed");
+        let pruned = log.prune(log.durable()).expect("prunes");
+        assert!(pruned.first <= log.durable());
+        removed += pruned.segments;
+        log.rotate().expect("rotates");
+    }
+    done.store(true, Ordering::SeqCst);
+    writer.join().expect("joins");
+    let head = log.head();
+    drop(log);
+    assert!(AuditLog::open(&folder.0, &key()).expect("opens").head().size >= head.size);
+}
+
+#[test]
+fn an_old_copy_that_is_put_back_does_not_open_with_the_anchor() {
+    let (folder, copy, elsewhere) = (Folder::new("old"), Folder::new("copy"), Folder::new("anchor"));
+    std::fs::create_dir_all(&elsewhere.0).expect("makes");
+    let options = || LogOptions::new().anchor(Arc::new(FileAnchor::new(elsewhere.0.join("anchor"))));
+    let log = options().create(&folder.0, &key()).expect("creates");
+    log.append(&event()).expect("appends");
+    log.checkpoint().expect("anchors");
+    std::fs::create_dir_all(&copy.0).expect("makes");
+    for name in ["0000000000.seg", "lock"] {
+        std::fs::copy(folder.0.join(name), copy.0.join(name)).expect("copies");
+    }
+    log.append(&event()).expect("appends");
+    log.close().expect("closes");
+    options().open(&folder.0, &key()).expect("extends its anchor").append(&event()).expect("appends");
+
+    let refused = options().open(&copy.0, &key()).expect_err("is refused");
+    assert!(
+        matches!(refused, AuditError::Anchor(AnchorError::Backwards { kept: 3, given: 1 })),
+        "{refused:?}"
+    );
+    // A history of its own, as long as the anchored one, is no better; without the anchor nothing is to be seen.
+    let log = AuditLog::open(&copy.0, &key()).expect("opens");
+    (0..9).for_each(|_| _ = log.append(&event()).expect("appends"));
+    drop(log);
+    let refused = options().open(&copy.0, &key()).expect_err("is refused");
+    assert!(matches!(refused, AuditError::Anchor(AnchorError::Fork)), "{refused:?}");
+}
+
+/// The role of this program when the tests below start it again.
+const ROLE: &str = "GRAFT_AUDIT_TEST_FOLDER";
+
+/// Appends until it is killed, and says after each record how many the disk has. A test only when it is asked to be.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(ROLE) else { return };
+    let options = LogOptions::new().segment_bytes(30_000);
+    let log = match options.open(&folder, &key()) {
+        Err(AuditError::Missing) => options.create(&folder, &key()),
+        opened => opened,
+    };
+    let log = match log {
+        Ok(log) => log,
+        Err(error) => {
+            println!("refused {error:?}");
+            return;
+        }
+    };
+    for n in 0_u64.. {
+        if n % 7 == 3 {
+            log.append_with(&event(), Durability::Memory).expect("appends");
+        }
+        if n % 40 == 39 {
+            log.rotate().expect("rotates");
+        }
+        let seq = log.append(&event()).expect("appends");
+        println!("durable {}", seq.0);
+    }
+}
+
+fn start(folder: &Folder) -> std::process::Child {
+    let this = std::env::current_exe().expect("this program");
+    let mut command = Command::new(this);
+    command.args(["--exact", "child", "--nocapture", "--test-threads=1"]).env(ROLE, &folder.0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.spawn().expect("starts")
+}
+
+/// Lines of a child until one says more than `enough` records, or it ends.
+fn told(child: &mut std::process::Child, enough: u64) -> (Option<u64>, Vec<String>) {
+    use std::io::{BufRead, BufReader};
+    let (mut last, mut others) = (None, Vec::new());
+    let Some(output) = &mut child.stdout else { return (last, others) };
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        match line.strip_prefix("durable ").and_then(|seq| seq.parse::<u64>().ok()) {
+            Some(seq) => last = Some(seq),
+            None => others.push(line),
+        }
+        if last.is_some_and(|last| last >= enough) {
+            break;
+        }
+    }
+    (last, others)
+}
+
+#[test]
+fn a_second_process_is_refused_until_the_first_is_gone() {
+    let folder = Folder::new("two");
+    let mut child = start(&folder);
+    assert!(told(&mut child, 5).0.is_some(), "it writes");
+    assert!(matches!(AuditLog::open(&folder.0, &key()), Err(AuditError::Locked)));
+    assert!(matches!(AuditLog::create(&folder.0, &key()), Err(AuditError::Locked)));
+    child.kill().expect("kills");
+    child.wait().expect("waits");
+    let log = AuditLog::open(&folder.0, &key()).expect("opens");
+    assert!(log.head().size > 5);
+    let mut second = start(&folder);
+    let (wrote, said) = told(&mut second, 0);
+    second.wait().expect("ends by itself");
+    assert!(wrote.is_none() && said.iter().any(|line| line.contains("refused Locked")), "{said:?}");
+}
+
+/// `GRAFT_AUDIT_KILLS=2000` kills more often.
+#[test]
+fn what_a_killed_process_had_been_told_is_there() {
+    let kills = std::env::var("GRAFT_AUDIT_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(6);
+    let folder = Folder::new("kill");
+    let mut random = 0x9e37_79b9_u64;
+    let mut records = 0;
+    for _ in 0..kills {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut child = start(&folder);
+        let (first, said) = told(&mut child, 0);
+        assert!(first.is_some(), "{said:?}");
+        std::thread::sleep(Duration::from_micros(random >> 48));
+        child.kill().expect("kills");
+        let (last, _) = told(&mut child, u64::MAX);
+        child.wait().expect("waits");
+        let last = last.or(first).expect("it wrote");
+        let log = AuditLog::open(&folder.0, &key()).expect("a killed process leaves a log that opens");
+        assert!(log.head().size > last, "record {last} was acknowledged");
+        assert!(log.head().size > records, "it grew");
+        records = log.close().expect("closes").size;
+        assert_eq!(verified(&folder).records(), records);
+    }
+}
