@@ -1,17 +1,16 @@
 //! What the person at the terminal sees.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graft::audit::v0::{State, verify};
-use graft::audit::{Durability, LogOptions, read};
+use graft::audit::log::{AuditLog, Durability, LogOptions};
+use graft::audit::{Reader, State, Verifier};
 use graft::core::{Action, Signal, ToolMetadata, Verdict};
 use graft::dataflow::{DataFlowMode, SourceKind, explain};
-use graft::{Agent, AuditKey, AuditLog, Name, Recorder};
+use graft::{Agent, AuditKey, Name, Recorder};
 
 use crate::Failure;
 use crate::script::{Driver, Event, Script};
@@ -230,23 +229,25 @@ impl Log {
     fn finish(self) -> Result<bool, Failure> {
         let log = Arc::into_inner(self.log).ok_or("somebody still writes to the log")?;
         log.close()?;
-        let report = verify(File::open(&self.path)?, &self.key)?;
+        let report = Verifier::new().key(self.key.clone()).verify(&self.path)?;
         let mut actions: BTreeMap<&str, usize> = BTreeMap::new();
-        for stored in read(File::open(&self.path)?, &self.key) {
-            *actions.entry(stored?.event.action.as_str()).or_default() += 1;
+        for entry in Reader::open(&self.path, self.key)? {
+            if let Some(stored) = entry?.into_event() {
+                *actions.entry(stored.event.action.as_str()).or_default() += 1;
+            }
         }
         let flagged = actions.get(Action::DataflowFlagged.as_str()).copied().unwrap_or(0);
         let blocked = actions.get(Action::DataflowBlocked.as_str()).copied().unwrap_or(0);
-        let intact = report.first_bad.is_none() && report.state == State::Closed;
+        let intact = report.first_bad().is_none() && report.state == State::Closed;
         let verdict = if intact { "verifies" } else { "DOES NOT VERIFY" };
         println!(
             "audit log {verdict}: {} records, {blocked} of them stopped flows, {flagged} flagged ones",
-            report.records
+            report.records()
         );
         if self.keep {
             println!("kept as {}, its key beside it", self.path.display());
         } else {
-            std::fs::remove_file(&self.path)?;
+            std::fs::remove_dir_all(&self.path)?;
         }
         Ok(intact)
     }
