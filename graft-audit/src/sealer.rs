@@ -1,10 +1,8 @@
 //! The writer's pure core: bodies go in, the bytes of segments come out. No files, no clock, no randomness.
 
-use sha2::{Digest, Sha256};
-
 use crate::format::{
     BatchHeader, COMMIT_LEN, Commit, CommitDigest, Leaf, LogId, MAX_BATCH, MAX_BODY, Mark, Mode, PartHeader,
-    PartKind, RecordHeader, Salt, SegmentHeader, TAG_LEN, record_header_len,
+    PartKind, RecordHeader, Salt, SegmentHeader, TAG_LEN, record_header_len, sha256,
 };
 use crate::seal::{BatchKey, SegmentKeys};
 use crate::tree::{Frontier, TierEntry, TreeHash};
@@ -172,7 +170,7 @@ impl Batch<'_> {
         self.out.extend_from_slice(&[0; TAG_LEN]);
         let part = &mut self.out[at..];
         self.key.seal(seq, kind, part);
-        PartHeader { kind, length: part.len() as u32, digest: Sha256::digest(part).into() }
+        PartHeader { kind, length: part.len() as u32, digest: sha256(part) }
     }
 
     /// How many records it has.

@@ -5,6 +5,7 @@
 
 mod batch;
 mod commit;
+mod hash;
 mod ratchet;
 mod record;
 mod segment;
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use batch::{BATCH_HEADER_LEN, BatchHeader};
 pub(crate) use commit::{COMMIT_LEN, COMMIT_MACED, Commit, Mark, ReadCommit};
+pub(crate) use hash::{sha256, sha256_after};
 pub(crate) use ratchet::{RATCHET_LEN, RatchetFile};
 pub use record::PartKind;
 pub(crate) use record::{MAX_RECORD_HEADER, PartHeader, RecordHeader, record_header_len};
@@ -74,7 +76,7 @@ hex_bytes! {
 impl Leaf {
     /// The leaf of the header of a record, without its check.
     pub(crate) fn of(header: &[u8]) -> Self {
-        Self(Sha256::new().chain_update([0]).chain_update(header).finalize().into())
+        Self(sha256_after(0, header))
     }
 
     /// Its first bytes, which stand behind the header.

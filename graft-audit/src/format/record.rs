@@ -4,6 +4,8 @@ use super::{CHECK_LEN, Fields, Leaf, MAX_BODY, Printer, TAG_LEN};
 use crate::What;
 
 pub(crate) const MAX_PARTS: usize = 4;
+/// How many kinds of part there are, and so parts of a record in this version.
+const KINDS: usize = 2;
 const FIXED: usize = 44;
 const PART: usize = 40;
 pub(crate) const MAX_RECORD_HEADER: usize = record_header_len(MAX_PARTS);
@@ -39,16 +41,16 @@ pub(crate) struct PartHeader {
 pub(crate) struct RecordHeader {
     pub(crate) seq: u64,
     pub(crate) previous: Leaf,
-    parts: [PartHeader; MAX_PARTS],
+    parts: [PartHeader; KINDS],
     count: usize,
 }
 
 impl RecordHeader {
     pub(crate) const KIND: u8 = b'R';
 
-    /// `None` unless there are 1 to 4 parts.
+    /// `None` unless there are 1 or 2 parts.
     pub(crate) fn new(seq: u64, previous: Leaf, parts: &[PartHeader]) -> Option<Self> {
-        let mut all = [PartHeader { kind: PartKind::Event, length: 0, digest: [0; 32] }; MAX_PARTS];
+        let mut all = [PartHeader { kind: PartKind::Event, length: 0, digest: [0; 32] }; KINDS];
         all.get_mut(..parts.len())?.copy_from_slice(parts);
         (!parts.is_empty()).then_some(Self { seq, previous, parts: all, count: parts.len() })
     }
@@ -101,7 +103,7 @@ impl RecordHeader {
         }
         let mut fields = Fields(&header[4..]);
         let (seq, previous) = (fields.u64(), Leaf(fields.take()));
-        let mut parts = [PartHeader { kind: PartKind::Event, length: 0, digest: [0; 32] }; MAX_PARTS];
+        let mut parts = [PartHeader { kind: PartKind::Event, length: 0, digest: [0; 32] }; KINDS];
         let count = usize::from(header[1]);
         for at in 0..count {
             let [kind, key, reserved @ ..] = fields.take::<4>();
@@ -117,7 +119,8 @@ impl RecordHeader {
             if !follows {
                 return Err(What::Impossible);
             }
-            parts[at] = PartHeader { kind, length, digest: fields.take() };
+            // Each kind at most once, so there are no more parts than kinds.
+            *parts.get_mut(at).ok_or(What::Impossible)? = PartHeader { kind, length, digest: fields.take() };
         }
         Ok((Self { seq, previous, parts, count }, leaf))
     }

@@ -1,9 +1,7 @@
 //! A batch whose structure was read, and the parts of its records.
 
-use sha2::{Digest, Sha256};
-
 use crate::What;
-use crate::format::{Leaf, PartKind, ReadCommit, RecordHeader};
+use crate::format::{Leaf, PartKind, ReadCommit, RecordHeader, sha256};
 use crate::seal::BatchKey;
 
 /// Where a record lies in its batch, and how its parts are.
@@ -114,7 +112,7 @@ pub(super) fn check_parts(header: RecordHeader, leaf: Leaf, at: usize, parts: &[
     for (index, part) in header.parts().iter().enumerate() {
         let (bytes, behind) = rest.split_at(part.length as usize);
         rest = behind;
-        if Sha256::digest(bytes)[..] != part.digest {
+        if sha256(bytes) != part.digest {
             let is_erased = bytes.iter().all(|&byte| byte == 0);
             *(if is_erased { &mut record.erased } else { &mut record.damaged }) |= 1 << index;
         }

@@ -4,6 +4,7 @@ mod batch;
 mod files;
 mod frame;
 mod open;
+mod reached;
 mod segment;
 mod window;
 
@@ -11,4 +12,5 @@ pub(crate) use batch::{Batch, Part, Record};
 pub(crate) use files::read_full;
 pub use files::{Files, Folder};
 pub(crate) use open::{Opened, has_commit, open_segment, used_length};
-pub(crate) use segment::{Item, Reached, SegmentEnd, SegmentScan, Tail};
+pub(crate) use reached::{Reached, SegmentEnd, Tail};
+pub(crate) use segment::{Item, SegmentScan};

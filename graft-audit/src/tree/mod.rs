@@ -32,14 +32,13 @@ mod verify;
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
-
 pub use frontier::{Frontier, WrongCount};
 pub use prove::{HashSource, ProveError, prove_consistency, prove_inclusion, root};
 pub use tiers::{MAX_TIER, TIER_WIDTH, TierEntry, TierSource, Tiers, tier_len};
 pub use verify::{ProofError, verify_consistency, verify_inclusion};
 
 use crate::Leaf;
+use crate::format::sha256_after;
 
 /// The most leaves of a tree, 2^63 - 1: what other readers of checkpoints hold in a signed integer.
 pub const MAX_TREE_SIZE: u64 = i64::MAX as u64;
@@ -60,7 +59,10 @@ impl TreeHash {
 
     /// The hash of the node over two others: `SHA-256(0x01 || left || right)`.
     pub fn node(left: &Self, right: &Self) -> Self {
-        Self(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
+        let mut both = [0; 64];
+        both[..32].copy_from_slice(&left.0);
+        both[32..].copy_from_slice(&right.0);
+        Self(sha256_after(1, &both))
     }
 }
 
