@@ -146,7 +146,7 @@ const fn ending_number(ending: Ending) -> u8 {
 const DECISIONS: [Decision; 5] =
     [Decision::Allow, Decision::Flag, Decision::Declassify, Decision::Ask, Decision::Block];
 
-const fn decision_number(decision: Decision) -> u8 {
+pub(crate) const fn decision_number(decision: Decision) -> u8 {
     match decision {
         Decision::Allow => 0,
         Decision::Flag => 1,

@@ -43,6 +43,7 @@ mod fields;
 mod format;
 #[cfg(test)]
 mod golden;
+mod index;
 mod key;
 mod keyring;
 pub mod log;
@@ -82,6 +83,7 @@ pub use cosignature::{Cosigned, WitnessSigner, WitnessVerifier};
 pub use error::{AuditError, Break, Place, What};
 pub use export::{JsonLines, Member, MemberError};
 pub use format::{CommitDigest, Leaf, LogId, Mode, PartKind, Salt, segment_name, segment_number};
+pub use index::{Indexed, Matches, RecordProofError, Search, SearchNotes, index_log, prove_record};
 pub use key::AuditKey;
 pub use keyring::KeyRing;
 pub use note::NoteError;

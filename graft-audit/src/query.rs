@@ -72,6 +72,11 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// The name, if it is given in full.
+    pub(crate) fn whole(&self) -> Option<&str> {
+        (!self.is_open).then_some(&self.text)
+    }
+
     /// Whether the name is, or begins with, what was given.
     pub fn matches(&self, name: &Name) -> bool {
         self.takes(name.as_str())
@@ -101,6 +106,11 @@ impl FromStr for Pattern {
 pub struct ActionPattern(Vec<Action>);
 
 impl ActionPattern {
+    /// The action, if it is one only.
+    pub(crate) fn whole(&self) -> Option<Action> {
+        if let [action] = self.0[..] { Some(action) } else { None }
+    }
+
     /// Whether the action is one of them.
     pub fn matches(&self, action: Action) -> bool {
         self.0.contains(&action)
@@ -131,6 +141,11 @@ pub struct IdPattern {
 }
 
 impl IdPattern {
+    /// The id, if it is given in full.
+    pub(crate) fn whole(&self) -> Option<[u8; 16]> {
+        (self.digits == 32).then_some(self.id)
+    }
+
     /// Whether the id begins with what was given.
     pub fn matches(&self, id: &[u8; 16]) -> bool {
         (0..self.digits).all(|at| nibble(id, at) == nibble(&self.id, at))

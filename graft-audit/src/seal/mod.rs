@@ -2,9 +2,12 @@
 
 #[cfg(feature = "ring")]
 mod fast;
+mod index;
 #[cfg(any(not(feature = "ring"), test))]
 mod portable;
 pub(crate) mod ratchet;
+
+pub(crate) use index::IndexKey;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
