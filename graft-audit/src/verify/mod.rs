@@ -1,5 +1,7 @@
 //! Verification of a whole log, parallel by segment and in bounded memory.
 
+#[cfg(test)]
+mod commits;
 mod report;
 mod seams;
 mod segment;
