@@ -77,8 +77,7 @@ def segment_key(keys, sealed, log, first, number, place, commitment):
 def read_segment(raw, number, keys, state, out):
     """Checks one segment against `state`, what the one before left, and renews it."""
     size = Q.unpack_from(raw, 48)[0]
-    end = 216 + 32 * size.bit_count()
-    header, fixed = raw[:end], struct.unpack(">8sHBBI", raw[:16])
+    header, fixed = raw[:216 + 32 * size.bit_count()], struct.unpack(">8sHBBI", raw[:16])
     need(fixed[:2] == (b"graftlog", 1), "is no segment of version 1")
     need(sha(header[:-32]) == header[-32:], "has a damaged header")
     need(fixed[2:] in ((1, 0, 0), (1, 1, 0)) and Q.unpack_from(raw, 32)[0] == number, "says what no segment here says")
@@ -90,7 +89,7 @@ def read_segment(raw, number, keys, state, out):
     key = segment_key(keys, fixed[3], log, Q.unpack_from(raw, 40)[0], number, place, header[-96:-64]) if keys else None
     mac_key = mac(key, b"mac", place) if key else None
     need(not key or mac(mac_key, b"header", header[:-64]) == header[-64:-32], "has a header that is not by its key")
-    good, listed = (end, (log, leaf, commit, tree[:]), 0), []
+    good, listed, end = (len(header), (log, leaf, commit, tree[:]), 0), [], len(header)
     while raw[end:].strip(b"\0"):
         at, salt, begin, first = end, raw[end + 16:end + 32], good, size
         try:
@@ -144,8 +143,7 @@ def main(arguments):
             print(f"not intact: segment {number}: {found}")
             return 1
         expected = number + 1
-    size = sum(size for size, _ in state[3]) if state else 0
-    print(torn or "no torn tail", f"{size} records", ["open", "closed", "cut"][mark], "sealed" if keys else "structure", sep=", ")
+    print(torn or "no torn tail", f"{sum(size for size, _ in state[3]) if state else 0} records", ["open", "closed", "cut"][mark], "sealed" if keys else "structure", sep=", ")
     return 0 if state else 2
 
 if __name__ == "__main__":
