@@ -104,6 +104,7 @@ impl Shared {
         }
         state.head = head;
         (state.durable, state.unwritten) = (size, sealing.arena.count());
+        state.turn();
         drop(state);
         if sealing.arena.is_empty() {
             let mut state = self.state();

@@ -22,14 +22,20 @@ use super::{Head, Stop};
 use crate::format::Mark;
 use crate::{AuditError, AuditKey};
 
+/// So many batches at most are on their way at once, one for each who may lead and one that fills, and one to spare.
+const TURNS: usize = 4;
+
 pub(super) struct Shared {
     pub(super) rules: Rules,
     state: Mutex<State>,
     sealing: Mutex<Sealing>,
     writing: Mutex<Writing>,
     pub(super) checkpoints: Mutex<Checkpoints>,
-    /// The watermark moved, or nobody leads any more.
-    turned: Condvar,
+    /// A batch is on the disk: those who wait for it are told, and nobody else. Of batches, one fills, one is sealed
+    /// and one is written, so they take turns here.
+    turned: [Condvar; TURNS],
+    /// Nobody leads any more.
+    idle: Condvar,
     /// The arena was taken.
     taken: Condvar,
     /// There is something for the log's threads.
@@ -54,8 +60,13 @@ pub(super) struct State {
     pub(super) unwritten: u64,
     /// The latest time that a record has.
     latest: u64,
-    /// How many threads wait for the watermark.
-    pub(super) waiting: usize,
+    /// The number of the batch that fills, and behind which record each of the last ones ended.
+    filling_turn: usize,
+    ends: [u64; TURNS],
+    /// How many threads wait for each of the last batches.
+    waiting: [usize; TURNS],
+    /// How many wait for nobody to lead.
+    idling: usize,
     /// How many wait for the arena to be taken.
     crowded: usize,
     pub(super) wakers: Vec<(u64, Waker)>,
@@ -96,7 +107,10 @@ impl Shared {
             held: None,
             unwritten: 0,
             latest: 0,
-            waiting: 0,
+            filling_turn: 0,
+            ends: [0; TURNS],
+            waiting: [0; TURNS],
+            idling: 0,
             crowded: 0,
             wakers: Vec::new(),
             called: false,
@@ -110,7 +124,8 @@ impl Shared {
             sealing: Mutex::new(sealing),
             writing: Mutex::new(writing),
             checkpoints: Mutex::new(checkpoints),
-            turned: Condvar::new(),
+            turned: Default::default(),
+            idle: Condvar::new(),
             taken: Condvar::new(),
             work: Condvar::new(),
         }
@@ -178,15 +193,21 @@ impl Shared {
                 state.ensure_not_held()?;
                 continue;
             }
-            if state.nobody_leads() && (state.waiting == 0 || !self.call(&mut state)) {
+            let is_alone = !state.has_waiters();
+            if state.nobody_leads() && (is_alone || !self.call(&mut state)) {
                 state = self.lead(state, Order::default());
                 continue;
             }
-            state.waiting += 1;
+            let turn = state.turn_of(seq);
+            if !is_alone && turn == state.filling_turn && self.start(&mut state) {
+                // Whoever leads now calls the thread when it is done.
+                state.called = true;
+            }
+            state.waiting[turn] += 1;
             let left = patience.left();
-            let waited = self.turned.wait_timeout(state, *left.as_ref().unwrap_or(&Duration::ZERO));
+            let waited = self.turned[turn].wait_timeout(state, *left.as_ref().unwrap_or(&Duration::ZERO));
             state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-            state.waiting -= 1;
+            state.waiting[turn] -= 1;
             left?;
         }
     }
@@ -231,11 +252,11 @@ impl Shared {
                 state = self.lead(state, Order::default());
                 continue;
             }
-            state.waiting += 1;
+            state.idling += 1;
             let left = patience.left();
-            let waited = self.turned.wait_timeout(state, *left.as_ref().unwrap_or(&Duration::ZERO));
+            let waited = self.idle.wait_timeout(state, *left.as_ref().unwrap_or(&Duration::ZERO));
             state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-            state.waiting -= 1;
+            state.idling -= 1;
             left?;
         }
     }
@@ -263,6 +284,7 @@ impl Shared {
             self.taken.notify_all();
         }
         state.unwritten = sealing.arena.count();
+        state.turn();
         drop(state);
         self.write(sealing, mark, order.change, now)
     }
@@ -313,8 +335,18 @@ impl Shared {
 
     /// Tells everybody that there is news.
     pub(super) fn publish<'a>(&'a self, mut state: Guard<'a>) -> Guard<'a> {
-        if state.waiting > 0 {
-            self.turned.notify_all();
+        let is_over = state.stopped.is_some() || state.held.is_some();
+        for turn in 0..TURNS {
+            let is_done = state.ends[turn] <= state.durable && turn != state.filling_turn;
+            if state.waiting[turn] > 0 && (is_done || is_over) {
+                self.turned[turn].notify_all();
+            } else if state.waiting[turn] > 0 && turn == state.filling_turn && !state.called {
+                // A lone one leads itself.
+                self.turned[turn].notify_one();
+            }
+        }
+        if state.idling > 0 {
+            self.idle.notify_all();
         }
         if state.crowded > 0 {
             self.taken.notify_all();
@@ -388,6 +420,27 @@ impl State {
 
     pub(super) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// What filled is a batch now, and another fills.
+    pub(super) fn turn(&mut self) {
+        self.ends[self.filling_turn] = self.next;
+        self.filling_turn = (self.filling_turn + 1) % TURNS;
+    }
+
+    /// Which batch a record is in.
+    fn turn_of(&self, seq: Seq) -> usize {
+        let before = (1..TURNS).rev().map(|back| (self.filling_turn + TURNS - back) % TURNS);
+        before.into_iter().find(|turn| seq.0 < self.ends[*turn]).unwrap_or(self.filling_turn)
+    }
+
+    fn has_waiters(&self) -> bool {
+        self.waiting.iter().any(|waiting| *waiting > 0)
+    }
+
+    /// Whether anybody waits for the batch that fills.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting[self.filling_turn] > 0 || !self.wakers.is_empty()
     }
 
     pub(super) fn nobody_leads(&self) -> bool {

@@ -34,7 +34,7 @@ impl Shared {
     }
 
     /// Starts a thread if there is none, and a second one that seals while the first waits for the disk.
-    fn start(self: &Arc<Self>, state: &mut State) -> bool {
+    pub(super) fn start(self: &Arc<Self>, state: &mut State) -> bool {
         let enough = if state.writing && state.filling.sealed() >= EARLY { 2 } else { 1 };
         if self.rules.threads && !state.closing && state.threads.len() < enough {
             let shared = Arc::clone(self);
@@ -65,8 +65,7 @@ impl Shared {
             }
             if state.called && state.may_lead(self.rules.hold.is_none()) {
                 state = self.lead(state, Order::default());
-                // Those who were just told have records again soon; those who were not have them already.
-                state.called |= state.waiting > 0 || !state.wakers.is_empty();
+                state.called |= state.is_awaited();
                 continue;
             }
             state = match state.due {
