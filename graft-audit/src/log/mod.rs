@@ -3,7 +3,7 @@
 mod arena;
 mod checkpoints;
 mod hold;
-mod keyring;
+mod keys;
 mod options;
 mod own;
 mod queue;
@@ -40,7 +40,7 @@ pub use recover::Recovered;
 pub use retain::Pruned;
 
 use checkpoints::Checkpoints;
-use keyring::KeyRing;
+use keys::HostKeys;
 use queue::{Order, Shared};
 use segment::Segment;
 use stages::{Sealing, Writing, begin_first};
@@ -351,8 +351,8 @@ impl LogOptions {
         recover::ensure_none(&*disk)?;
         let log = LogId(random()?);
         let ring = match host {
-            None => KeyRing::Readable { key: key.clone(), log, number: 0 },
-            Some(host) => KeyRing::Sealed { ratchet: Ratchet::root(key, log, 0), host: host.clone() },
+            None => HostKeys::Readable { key: key.clone(), log, number: 0 },
+            Some(host) => HostKeys::Sealed { ratchet: Ratchet::root(key, log, 0), host: host.clone() },
         };
         let options = self.for_mode(host.is_some());
         let (sealing, job) = Sealing::start(ring, Tip::genesis(log), options.rules.clock.monotonic())?;
@@ -377,7 +377,7 @@ impl LogOptions {
             Ok(kept)
         })?;
         let Some(checkpoints) = checkpoints else { return Err(AuditError::Stopped) };
-        let options = self.for_mode(matches!(opened.ring, KeyRing::Sealed { .. }));
+        let options = self.for_mode(matches!(opened.ring, HostKeys::Sealed { .. }));
         let rules = &options.rules;
         let segment = Segment::resume(opened.file, opened.end, rules.room)?;
         let now = rules.clock.monotonic();

@@ -5,7 +5,7 @@ use std::io;
 use graft_core::{Action, Clock, Event, FieldValue};
 use sha2::{Digest, Sha256};
 
-use super::keyring::KeyRing;
+use super::keys::HostKeys;
 use super::own;
 use super::retain::{broken, finish_erasing};
 use super::tiers::{self, TierFiles};
@@ -37,7 +37,7 @@ pub struct Recovered {
 
 /// A log as the disk has it.
 pub(super) struct Opened {
-    pub(super) ring: KeyRing,
+    pub(super) ring: HostKeys,
     pub(super) key_from: u64,
     pub(super) log: LogId,
     pub(super) tip: Tip,
@@ -132,7 +132,7 @@ pub(super) fn open(
     let mut file = disk.open(&segment_name(number), Open::Write)?;
     let Header { parsed: header, commitment, maced, mac } = header(&*file, number)?;
     let refused = |what| bad_header(number, what);
-    let ring = KeyRing::open(disk, header.mode, key, header.log, number)?;
+    let ring = HostKeys::open(disk, header.mode, key, header.log, number)?;
     let keys = ring.segment();
     if !keys.is_committed(&commitment) {
         return Err(AuditError::WrongKey);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arena::Arena;
-use super::keyring::{self, KeyRing};
+use super::keys::{self, HostKeys};
 use super::segment::Segment;
 use super::tiers::TierFiles;
 use crate::disk::{Disk, Lock};
@@ -20,7 +20,7 @@ use crate::{AuditError, AuditKey};
 /// The first stage.
 pub(super) struct Sealing {
     sealer: Sealer,
-    ring: KeyRing,
+    ring: HostKeys,
     /// The number of the first segment under the same key.
     key_from: u64,
     /// The records of the batch that is being sealed.
@@ -47,7 +47,7 @@ struct Next {
 }
 
 impl Sealing {
-    pub(super) fn resume(ring: KeyRing, key_from: u64, tip: Tip, segment_bytes: u64, now: Duration) -> Self {
+    pub(super) fn resume(ring: HostKeys, key_from: u64, tip: Tip, segment_bytes: u64, now: Duration) -> Self {
         Self {
             sealer: Sealer::resume(ring.segment(), tip),
             ring,
@@ -63,7 +63,7 @@ impl Sealing {
     /// Goes on where a log was opened again, with the records that are not on the disk.
     pub(super) fn reopen(
         &mut self,
-        ring: KeyRing,
+        ring: HostKeys,
         key_from: u64,
         tip: Tip,
         segment_bytes: u64,
@@ -131,7 +131,7 @@ impl Sealing {
     }
 
     /// The header and the key file of the very first segment.
-    pub(super) fn start(ring: KeyRing, tip: Tip, now: Duration) -> Result<(Self, Job), AuditError> {
+    pub(super) fn start(ring: HostKeys, tip: Tip, now: Duration) -> Result<(Self, Job), AuditError> {
         let (keys, mode) = (ring.segment(), ring.mode());
         let number = keys.number();
         let committed = committed(&tip);
@@ -210,11 +210,11 @@ pub(super) fn begin_first(disk: &dyn Disk, job: &Job, room: usize) -> io::Result
 /// Makes a segment, and then exchanges the key file. A crash in between leaves both, and opening goes on here.
 fn begin(disk: &dyn Disk, next: &Next, room: usize) -> io::Result<Segment> {
     if let Some(file) = &next.ratchet {
-        keyring::prepare(disk, file)?;
+        keys::prepare(disk, file)?;
     }
     let segment = Segment::create(disk, next.number, &next.header, room)?;
     if next.ratchet.is_some() {
-        keyring::take_place(disk)?;
+        keys::take_place(disk)?;
     }
     Ok(segment)
 }

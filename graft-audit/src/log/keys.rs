@@ -13,12 +13,12 @@ const FILE: &str = "ratchet";
 const NEXT: &str = "ratchet.new";
 
 /// The keys of one segment, and the way to those of the next.
-pub(super) enum KeyRing {
+pub(super) enum HostKeys {
     Readable { key: AuditKey, log: LogId, number: u64 },
     Sealed { ratchet: Ratchet, host: AuditKey },
 }
 
-impl KeyRing {
+impl HostKeys {
     pub(super) fn mode(&self) -> Mode {
         match self {
             Self::Readable { .. } => Mode::Readable,
