@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use graft::audit::{AuditKey, Durability, LogOptions, NO_ANCHOR};
+use graft::audit::log::{Durability, LogOptions};
+use graft::audit::{AuditKey, AuditSigner, FileAnchor, NO_ANCHOR};
 use graft::core::{Action, CallId, Decision, Ending, Event, RunId, Seq, Signal, TraceId};
 use graft::{Name, Timestamp};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ pub(crate) fn hex(key: &AuditKey) -> String {
 }
 
 /// An event with everything in it for odd `n`, and with nothing optional for even `n`.
-fn event(n: u64) -> Event {
+pub(crate) fn event(n: u64) -> Event {
     let time = Timestamp(1_700_000_000_123_456_789 + n * 1_000_000_000);
     let mut event = Event::new(time, name("agent:7"), Action::RunBegin, name("AZaz09._-:/@"), Ending::Ok);
     if n % 2 == 1 {
@@ -56,14 +57,26 @@ fn name(text: &str) -> Name {
     Name::new(text).expect("a name")
 }
 
+pub(crate) const SEGMENT: &str = "log/0000000000.seg";
+
 fn flip(folder: &Folder, good: &[u8], at: usize) {
     let mut bytes = good.to_vec();
     bytes[at] ^= 1;
-    folder.write("log", bytes);
+    folder.write(SEGMENT, bytes);
 }
 
-fn bytes(folder: &Folder) -> Vec<u8> {
-    std::fs::read(folder.path().join("log")).expect("reads")
+/// The segment of the log, without the room that was made beforehand.
+pub(crate) fn bytes(folder: &Folder) -> Vec<u8> {
+    let mut bytes = std::fs::read(folder.path().join(SEGMENT)).expect("reads");
+    bytes.truncate(bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1));
+    bytes
+}
+
+/// Where the header of a record begins.
+pub(crate) fn record_at(bytes: &[u8], seq: u64) -> usize {
+    let mut start = *b"R\x01\0\0\0\0\0\0\0\0\0\0";
+    start[4..].copy_from_slice(&seq.to_be_bytes());
+    bytes.windows(start.len()).position(|window| window == start).expect("it is there")
 }
 
 #[test]
@@ -78,11 +91,14 @@ fn an_intact_log_verifies_with_and_without_its_key() {
     for (arguments, depth) in [(&VERIFY[..], "sealed"), (&STRUCTURE, "structure")] {
         let ended = folder.succeeds(&[arguments, &["--format", "json"]].concat());
         let report: Value = serde_json::from_str(&ended.out).expect("one JSON value");
-        let expected = json!({"intact": true, "depth": depth, "records": 4, "openings": 1, "state": "closed", "quarantined": 0,
-            "first_bad": null, "anchor": NO_ANCHOR, "good_bytes": bytes(&folder).len(), "log": report["log"], "last_leaf": report["last_leaf"]});
+        let expected = json!({"intact": true, "depth": depth, "records": 4, "first_seq": 0, "size": 4, "segments": 1,
+            "state": "closed", "torn": null, "erased": 0, "first_bad": null, "breaks": [], "breaks_in_all": 0,
+            "anchors": [], "anchor": NO_ANCHOR, "log": report["log"], "last_leaf": report["last_leaf"],
+            "root": report["root"]});
         assert_eq!(report, expected);
-        assert_eq!(report["log"].as_str().map(str::len), Some(32));
-        assert_eq!(report["last_leaf"].as_str().map(str::len), Some(64));
+        for (name, digits) in [("log", 32), ("last_leaf", 64), ("root", 64)] {
+            assert_eq!(report[name].as_str().map(str::len), Some(digits), "{name}");
+        }
     }
 }
 
@@ -143,16 +159,14 @@ fn every_flipped_byte_is_found_and_named() {
             let sentence = ended.sentence();
             if at < 10 {
                 assert_eq!((ended.status, ended.out.as_str()), (2, ""), "{at}: {sentence}");
-                assert!(sentence.contains("log: the file header at byte 0 "), "{at}: {sentence}");
+                assert!(sentence.contains("log: the header at byte 0 of segment 0 "), "{at}: {sentence}");
             } else {
                 assert_eq!(ended.status, 1, "{at}: {}{sentence}", ended.out);
                 assert!(sentence.contains("log: the log does not verify from "), "{at}: {sentence}");
                 assert!(sentence.ends_with("keep a copy of it before anything writes to it"), "{sentence}");
-                assert!(
-                    ended.out.contains("not intact: ") && ended.out.contains(" at byte "),
-                    "{}",
-                    ended.out
-                );
+                let is_named = ended.out.contains("not intact: ") || ended.out.contains("\ntorn: ");
+                assert!(is_named && ended.out.contains(" at byte "), "{}", ended.out);
+                assert!(ended.out.contains(NO_ANCHOR), "{}", ended.out);
             }
         }
     }
@@ -162,88 +176,128 @@ fn every_flipped_byte_is_found_and_named() {
 fn every_cut_is_found_or_named_as_one_that_cannot_be_told() {
     let folder = logged(2);
     let good = bytes(&folder);
-    let (mut cut_at_a_frame, mut torn) = (0, 0);
-    let header = 90;
-    let closing = 117;
-    for end in (1..good.len()).step_by(3).chain([header - 1, header, header + 1, good.len() - closing]) {
-        folder.write("log", &good[..end]);
+    let (mut cut_at_a_commit, mut torn) = (0, 0);
+    let closing = 40 + 168;
+    for end in (1..good.len()).step_by(5).chain([215, 216, 217, good.len() - closing]) {
+        folder.write(SEGMENT, &good[..end]);
         let ended = folder.graft(&VERIFY);
         match ended.status {
             0 => {
-                cut_at_a_frame += 1;
-                assert!(ended.out.contains("not closed: records cut off at the end"), "{end}: {}", ended.out);
+                cut_at_a_commit += 1;
+                assert!(
+                    ended.out.contains("not closed: in use, or its writer stopped, or batches were cut off")
+                );
             }
             1 => {
                 torn += 1;
-                assert!(
-                    ended.out.contains(if end < header { "of 90 bytes" } else { "is torn" }),
-                    "{}",
-                    ended.out
-                );
+                assert!(ended.out.contains("torn"), "{end}: {}", ended.out);
                 ended.sentence();
             }
             other => panic!("{end}: {other}: {}", ended.err),
         }
     }
-    assert!(cut_at_a_frame >= 2 && torn > 100, "{cut_at_a_frame} {torn}");
+    assert!(cut_at_a_commit >= 2 && torn > 100, "{cut_at_a_commit} {torn}");
 }
 
 #[test]
-fn damage_in_the_middle_is_named_by_its_record_and_ends_the_list_there() {
+fn damage_in_the_middle_is_named_by_its_record_and_the_list_goes_on() {
     let folder = logged(6);
     let good = bytes(&folder);
-    let starts = starts_of_records(&folder, &good);
-    flip(&folder, &good, starts[3] + 100);
+    let starts = [1, 3].map(|seq| record_at(&good, seq));
+    let mut bad = good.clone();
+    starts.iter().for_each(|start| bad[start + 95] ^= 1);
+    folder.write(SEGMENT, &bad);
 
-    let expected = format!("record 3 at byte {} has a damaged body", starts[3]);
+    let named = |seq: u64, at: usize| format!("record {seq} at byte {at} of segment 0 has a damaged body");
     let ended = folder.graft(&VERIFY);
     assert_eq!(ended.status, 1);
-    assert!(ended.out.contains("3 good records") && ended.out.contains(&expected), "{}", ended.out);
-    assert!(ended.sentence().contains("does not verify from record 3 on"), "{}", ended.err);
+    assert!(ended.out.contains(&named(1, starts[0])), "{}", ended.out);
+    assert!(!ended.out.contains(&named(3, starts[1])), "{}", ended.out);
+    assert!(ended.sentence().contains("does not verify from record 1 on"), "{}", ended.err);
+    let ended = folder.graft(&[&VERIFY[..], &["--all"]].concat());
+    assert!(
+        ended.out.contains(&named(1, starts[0])) && ended.out.contains(&named(3, starts[1])),
+        "{}",
+        ended.out
+    );
 
-    let ended = folder.graft(&[&VERIFY[..], &["--format", "json"]].concat());
+    let ended = folder.graft(&[&VERIFY[..], &["--all", "--format", "json"]].concat());
     let report: Value = serde_json::from_str(&ended.out).expect("JSON");
-    assert_eq!((ended.status, &report["intact"], &report["records"]), (1, &json!(false), &json!(3)));
+    assert_eq!((ended.status, &report["intact"], &report["breaks_in_all"]), (1, &json!(false), &json!(2)));
     let first_bad = &report["first_bad"];
-    assert_eq!((&first_bad["place"], &first_bad["seq"]), (&json!("record 3"), &json!(3)));
-    assert_eq!(first_bad["offset"], json!(starts[3]));
+    assert_eq!((&first_bad["place"], &first_bad["seq"]), (&json!("record 1"), &json!(1)));
+    assert_eq!((&first_bad["offset"], &first_bad["segment"]), (&json!(starts[0]), &json!(0)));
     assert!(first_bad["what"].as_str().is_some_and(|what| what.contains("digest")), "{first_bad}");
 
     let ended = folder.graft(&LIST);
-    let lines: Vec<&str> = ended.out.lines().collect();
-    assert_eq!((ended.status, lines.len()), (1, 1 + 3 + 2), "{}", ended.out);
-    assert!(lines[3].starts_with("2 ") && lines[4].starts_with(&format!("-- not intact: {expected}")));
-    assert_eq!(lines[5], "-- what stands behind it is not listed");
-    assert!(ended.sentence().contains("does not verify from record 3 on"), "{}", ended.err);
+    let marks = ended.out.lines().filter(|line| line.starts_with("-- not intact: ")).count();
+    assert_eq!((ended.status, marks, ended.out.lines().count()), (1, 2, 1 + 4 + 2), "{}", ended.out);
+    assert!(
+        ended.out.contains(&named(1, starts[0])) && ended.out.contains(&named(3, starts[1])),
+        "{}",
+        ended.out
+    );
+    assert!(ended.sentence().contains("does not verify from record 1 on"), "{}", ended.err);
 
     let ended = folder.graft(&[&LIST[..], &["--format", "json"]].concat());
-    let last: Value = serde_json::from_str(ended.out.lines().last().expect("a line")).expect("JSON");
-    assert_eq!((ended.status, ended.out.lines().count()), (1, 4));
-    assert_eq!(last, json!({ "intact": false, "first_bad": first_bad }));
-}
-
-/// Where each record begins: where the good part ends of a log that was cut within it.
-fn starts_of_records(folder: &Folder, good: &[u8]) -> Vec<usize> {
-    let mut starts = Vec::new();
-    for end in 91..good.len() {
-        let report = graft::audit::v0::verify_structure(&good[..end]).expect("has a header");
-        if report.records == starts.len() as u64 && report.first_bad.is_some() && report.openings == 1 {
-            starts.push(report.good_bytes as usize);
-        }
-    }
-    assert!(starts.len() > 3 && folder.names() == ["key", "log"]);
-    starts
+    let lines: Vec<Value> = ended.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((ended.status, lines.len()), (1, 6));
+    assert!(lines.contains(&json!({ "intact": false, "first_bad": first_bad })), "{}", ended.out);
 }
 
 #[test]
-fn a_chain_made_anew_passes_without_the_key_and_not_with_it() {
+fn a_log_made_anew_passes_without_the_key_and_not_with_it() {
     // Another log put in the place of this one: whole, but of another key.
     let (folder, other) = (logged(2), logged(5));
-    folder.write("log", bytes(&other));
+    folder.write(SEGMENT, bytes(&other));
     folder.succeeds(&STRUCTURE);
     for arguments in [&VERIFY, &LIST] {
         folder.refuses(arguments, &["log: this key is not the key of this log", "use the one"]);
     }
+}
+
+#[test]
+fn an_older_copy_is_found_by_what_was_kept_elsewhere() {
+    let folder = logged(4);
+    let (old, key) = (bytes(&folder), folder.read("key"));
+    let bytes_of = |text: &str| -> Vec<u8> {
+        (0..64).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("digits")).collect()
+    };
+    let key = AuditKey::new(bytes_of(&key)).expect("strong");
+    let anchor = std::sync::Arc::new(FileAnchor::new(folder.path().join("anchor")));
+    let signer = AuditSigner::generate("example.com/audit".parse().expect("a name")).expect("randomness");
+    folder.write("log.pub", signer.verifier().to_string());
+    let options = LogOptions::new().anchor(anchor).signer(signer);
+    let log = options.open(folder.path().join("log"), &key).expect("opens");
+    log.append(&event(4)).expect("appends");
+    let head = log.checkpoint().expect("signs");
+    log.close().expect("closes");
+    let note = folder.read(&format!("log/checkpoints/{:020}", head.size));
+    folder.write("checkpoint", note);
+
+    let anchored = [&VERIFY[..], &["--anchor", "anchor"]].concat();
+    let checkpointed = [&VERIFY[..], &["--checkpoint", "checkpoint", "--log-key", "log.pub"]].concat();
+    for arguments in [&anchored, &checkpointed] {
+        let out = folder.succeeds(arguments).out;
+        assert!(out.contains("anchor at size ") && out.contains(": the log extends it"), "{out}");
+        assert!(!out.contains(NO_ANCHOR), "{out}");
+    }
+    folder.write(SEGMENT, old);
+    folder.succeeds(&VERIFY);
+    for arguments in [&anchored, &checkpointed] {
+        let ended = folder.graft(arguments);
+        assert_eq!(ended.status, 1, "{}", ended.out);
+        assert!(ended.out.contains("the log was rolled back behind it"), "{}", ended.out);
+        assert!(ended.sentence().contains("does not extend the state of "), "{}", ended.err);
+        let ended = folder.graft(&[&arguments[..], &["--format", "json"]].concat());
+        let report: Value = serde_json::from_str(&ended.out).expect("JSON");
+        assert_eq!(report["anchors"][0]["found"], json!("rolled-back"));
+    }
+    folder.refuses(&[&VERIFY[..], &["--anchor", "missing"]].concat(), &["missing: it is not there"]);
+    folder.write("anchor", "not an anchor");
+    folder.refuses(&anchored, &["anchor: "]);
+    folder.write("checkpoint", "not a checkpoint");
+    folder.refuses(&checkpointed, &["checkpoint: "]);
 }
 
 #[test]

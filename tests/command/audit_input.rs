@@ -2,7 +2,7 @@
 
 use graft::AuditKey;
 
-use crate::audit::{LIST, STRUCTURE, VERIFY, hex, logged};
+use crate::audit::{LIST, SEGMENT, STRUCTURE, VERIFY, bytes, hex, logged};
 use crate::common::Folder;
 
 /// Each of the commands refuses the log.
@@ -21,10 +21,13 @@ fn key_refused(folder: &Folder, named: &[&str]) {
 #[test]
 fn missing_files_and_folders() {
     let folder = logged(1);
-    std::fs::remove_file(folder.path().join("log")).expect("removes");
-    log_refused(&folder, &["log: it cannot be read: it is not there; check the path"]);
+    std::fs::remove_dir_all(folder.path().join("log")).expect("removes");
+    log_refused(&folder, &["log: there is no log, or no folder for one, at this place; check the path"]);
     std::fs::create_dir(folder.path().join("log")).expect("creates");
-    log_refused(&folder, &["log: it cannot be read: it is a folder"]);
+    log_refused(&folder, &["log: there is no log, or no folder for one, at this place; check the path"]);
+    std::fs::remove_dir(folder.path().join("log")).expect("removes");
+    folder.write("log", "a file");
+    log_refused(&folder, &["log: it is a file; a log is a folder, name that"]);
     let folder = logged(1);
     std::fs::remove_file(folder.path().join("key")).expect("removes");
     key_refused(&folder, &["it cannot be read: it is not there; check the path"]);
@@ -35,20 +38,15 @@ fn missing_files_and_folders() {
 #[test]
 fn files_that_are_no_log() {
     let folder = logged(1);
-    for text in ["plain text", &"x".repeat(400_000), &"[".repeat(400_000), "graftlo?"] {
-        folder.write("log", text);
-        log_refused(&folder, &["log: the file header at byte 0 does not begin with `graftlog`"]);
+    for text in [&*"plain text".repeat(10), &"x".repeat(400_000), &"[".repeat(400_000)] {
+        folder.write(SEGMENT, text);
+        log_refused(&folder, &["log: the header at byte 0 of segment 0 does not begin with `graftlog`"]);
     }
-    folder.write("log", "");
-    log_refused(&folder, &["log: the file header at byte 0 has 0 of 90 bytes"]);
     let folder = logged(1);
-    let mut bytes = std::fs::read(folder.path().join("log")).expect("reads");
+    let mut bytes = bytes(&folder);
     bytes[9] = 7;
-    folder.write("log", bytes);
-    log_refused(
-        &folder,
-        &["log: the file header at byte 0 says version 7, expected 0", "use the graft that"],
-    );
+    folder.write(SEGMENT, bytes);
+    log_refused(&folder, &["log: the header at byte 0 of segment 0 says version 7", "use the graft that"]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod audit;
+mod audit_change;
 mod audit_input;
 mod audit_proof;
 mod audit_read;

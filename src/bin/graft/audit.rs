@@ -1,10 +1,12 @@
 //! `graft audit`: what does a log say, and is it still what was written?
 
 mod args;
+mod change;
 mod check_proof;
 mod export;
 mod key;
 mod list;
+mod prove;
 mod rows;
 mod show;
 mod source;
@@ -51,6 +53,11 @@ pub(crate) enum Command {
     ///
     /// Exit status: as that of `list`.
     Export(export::Args),
+    /// Print a proof that a record is in the log, for somebody who has neither the log nor its key.
+    ///
+    /// Exit status: 0 if it was made; 1 if the log is not the one of the checkpoint; 2 if there is no such record
+    /// or nothing could be read.
+    Prove(prove::Args),
     /// Check a proof offline, with nothing but public keys.
     ///
     /// Exit status: 0 if it proves what it says; 1 if it does not; 2 if it could not be checked: a missing
@@ -61,6 +68,22 @@ pub(crate) enum Command {
     /// Exit status: 0 if it was cosigned; 1 if the witness refuses, as it does when the log was rolled back or has
     /// two histories; 2 if it could not be looked at.
     Witness(witness::Args),
+    /// Sign the state of a log, keep that beside it and print it.
+    ///
+    /// Exit status: 0 if it was done, else 2.
+    Checkpoint(change::CheckpointArgs),
+    /// Let a log go on under a new key. Nothing is sealed anew.
+    ///
+    /// Exit status: 0 if it was done, else 2.
+    RotateKey(change::RotateKeyArgs),
+    /// Remove the oldest records of a log; proofs of them stay good.
+    ///
+    /// Exit status: 0 if it was done, else 2.
+    Prune(change::PruneArgs),
+    /// Make the indexes of a log, through which `query`, `show` and `tail` find records without reading all of it.
+    ///
+    /// Everything in them is sealed under the log's key. Exit status: 0 if it was done, else 2.
+    Index(change::IndexArgs),
 }
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
@@ -71,6 +94,11 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Query(args) => list::query(args),
         Command::Verify(args) => verify::run(args),
         Command::Export(args) => export::run(args),
+        Command::Prove(args) => prove::run(args),
+        Command::Checkpoint(args) => change::checkpoint(args),
+        Command::RotateKey(args) => change::rotate_key(args),
+        Command::Prune(args) => change::prune(args),
+        Command::Index(args) => change::index(args),
         Command::CheckProof(args) => check_proof::run(args),
         Command::Witness(args) => witness::run(args),
     }
@@ -78,6 +106,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
 
 fn break_json(found: &Break) -> Value {
     json!({
+        "segment": found.segment,
         "place": found.place.to_string(),
         "seq": found.seq,
         "offset": found.offset,

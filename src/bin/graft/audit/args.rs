@@ -1,21 +1,22 @@
 //! What several commands are told alike.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use graft_audit::{ActionPattern, AuditKey, IdPattern, Pattern, Query, Rfc3339};
+use graft_audit::{ActionPattern, IdPattern, KeyRing, Pattern, Query, Rfc3339};
 use graft_core::{CallId, Decision, Ending};
 
 use super::key;
+use super::source::Log;
 use crate::Format;
 use crate::failure::Failure;
 
 /// Which log, and with which key.
 #[derive(clap::Args)]
 pub(crate) struct LogArgs {
-    /// The audit log. It is only read.
-    #[arg(long, value_name = "FILE")]
-    pub(super) log: PathBuf,
+    /// The folder of the audit log. It is only read.
+    #[arg(long, value_name = "FOLDER")]
+    log: PathBuf,
     /// The key of the log: a file of 64 hexadecimal digits that nobody else may read.
     ///
     /// May be given several times, for a log whose key was changed.
@@ -24,9 +25,18 @@ pub(crate) struct LogArgs {
 }
 
 impl LogArgs {
-    pub(super) fn keys(&self) -> Result<Vec<AuditKey>, Failure> {
-        self.key.iter().map(|path| key::read(path)).collect()
+    pub(super) fn open(&self) -> Result<Log, Failure> {
+        Ok(Log::new(&self.log, keys(&self.key)?))
     }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.log
+    }
+}
+
+/// The keys in these files.
+pub(super) fn keys(paths: &[PathBuf]) -> Result<KeyRing, Failure> {
+    paths.iter().map(|path| key::read(path)).collect()
 }
 
 /// How it is printed.

@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use graft_audit::{Assurance, JsonLines, LogId, Member, Query, Report};
+use graft_audit::{Assurance, JsonLines, LogId, Member, Query, Report, Verifier};
 
 use super::args::{FilterArgs, LogArgs};
 use super::ending;
-use super::list::asked_for;
 use super::rows::{Rows, print_all};
-use super::source::{self, Found, records};
+use super::source::Found;
 use crate::Format;
 use crate::failure::Failure;
 use crate::output::unless_reader_left;
@@ -48,18 +47,19 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn lines(args: &Args) -> Result<ExitCode, Failure> {
-    let (log, query) = (&args.log.log, args.filter.query());
-    let found = records(log, &args.log.keys()?)?.filter(|found| asked_for(&query, found));
+    let (log, query) = (args.log.open()?, args.filter.query());
+    let search = log.search()?.without_indexes();
     let lines = args.withhold.iter().fold(JsonLines::new(), |lines, &member| lines.withhold(member));
-    let first_bad = print_all(&mut Rows::new(Format::Json, lines), found)?;
-    Ok(ending(log, first_bad.as_ref()))
+    let first_bad = print_all(&mut Rows::new(Format::Json, lines), log.find(&search, 0, &query))?;
+    Ok(ending(args.log.path(), first_bad.as_ref()))
 }
 
 fn page(args: &Args) -> Result<ExitCode, Failure> {
-    let (log, keys, query) = (&args.log.log, args.log.keys()?, args.filter.query());
+    let (log, query) = (args.log.open()?, args.filter.query());
+    let search = log.search()?.without_indexes();
     let mut report = Report::new();
     let mut first_bad = None;
-    for found in records(log, &keys)?.filter(|found| asked_for(&query, found)) {
+    for found in log.find(&search, 0, &query) {
         match found? {
             Found::Record(stored) => report.add(&stored),
             Found::Bad(bad) => {
@@ -67,16 +67,15 @@ fn page(args: &Args) -> Result<ExitCode, Failure> {
             }
         }
     }
-    let verified = source::verify(log, &keys)?;
-    let (id, mut checked) = match &verified {
-        Ok(verified) => (verified.log, verified.to_string()),
-        Err(bad) => (LogId([0; 16]), format!("not intact: {bad}")),
-    };
+    let verified = Verifier::new().keys(log.keys.clone()).verify_files(&log.files);
+    let verified = verified.map_err(|error| log.failure(error))?;
+    let mut checked = verified.to_string();
     if query != Query::default() {
         checked += "\nthis page tells of the records that were asked for, and of no others";
     }
-    first_bad = first_bad.or_else(|| verified.map_or_else(Some, |verified| verified.first_bad));
+    let first_bad = first_bad.or_else(|| verified.first_bad().cloned());
+    let id = verified.log.unwrap_or(LogId([0; 16]));
     let assurance = Assurance { log: id, intact: first_bad.is_none(), checked, anchor: None };
     io::stdout().write_all(report.html(&assurance).as_bytes()).or_else(unless_reader_left)?;
-    Ok(ending(log, first_bad.as_ref()))
+    Ok(ending(args.log.path(), first_bad.as_ref()))
 }

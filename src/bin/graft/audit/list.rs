@@ -7,7 +7,6 @@ use graft_audit::{JsonLines, Query};
 use super::args::{FilterArgs, FormatArgs, LogArgs};
 use super::ending;
 use super::rows::{Rows, print_all};
-use super::source::{Found, records};
 use crate::failure::Failure;
 
 #[derive(clap::Args)]
@@ -29,36 +28,27 @@ pub(crate) struct QueryArgs {
     limit: u64,
 }
 
+/// Reads everything, so that whatever does not verify shows.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    print(args, &args.filter.query(), u64::MAX)
+    let (log, query) = (args.log.open()?, args.filter.query());
+    let search = log.search()?.without_indexes();
+    let mut rows = Rows::new(args.format.format, JsonLines::new());
+    let first_bad = print_all(&mut rows, log.find(&search, 0, &query))?;
+    Ok(ending(args.log.path(), first_bad.as_ref()))
 }
 
+/// Reads no more than it must.
 pub(super) fn query(args: &QueryArgs) -> Result<ExitCode, Failure> {
-    let query = args.list.filter.query();
+    let Args { log: named, format, filter } = &args.list;
+    let query = filter.query();
     if query == Query::default() {
         return Err(Failure::new(
             "nothing is asked for; say which records, as in `--actor NAME`, or use `list`",
         ));
     }
-    print(&args.list, &query, args.limit)
-}
-
-fn print(args: &Args, query: &Query, limit: u64) -> Result<ExitCode, Failure> {
-    let log = &args.log.log;
-    let mut left = limit;
-    let found = records(log, &args.log.keys()?)?.filter(|found| asked_for(query, found)).take_while(|_| {
-        let more = left > 0;
-        left = left.saturating_sub(1);
-        more
-    });
-    let first_bad = print_all(&mut Rows::new(args.format.format, JsonLines::new()), found)?;
-    Ok(ending(log, first_bad.as_ref()))
-}
-
-/// Whether it is to be told: a record that agrees, and whatever does not verify.
-pub(super) fn asked_for(query: &Query, found: &Result<Found, Failure>) -> bool {
-    match found {
-        Ok(Found::Record(stored)) => query.matches(stored),
-        Ok(Found::Bad(_)) | Err(_) => true,
-    }
+    let log = named.open()?;
+    let search = log.search()?;
+    let found = log.find(&search, 0, &query).take(usize::try_from(args.limit).unwrap_or(usize::MAX));
+    let first_bad = print_all(&mut Rows::new(format.format, JsonLines::new()), found)?;
+    Ok(ending(named.path(), first_bad.as_ref()))
 }

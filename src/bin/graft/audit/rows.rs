@@ -53,14 +53,6 @@ impl Rows {
         }
     }
 
-    /// A line of our own, which lines of JSON leave out.
-    pub(super) fn say(&mut self, line: &'static str) -> io::Result<()> {
-        match self.format {
-            Format::Table => writeln!(self.out, "-- {line}"),
-            Format::Json => Ok(()),
-        }
-    }
-
     /// What was printed is seen now, and not when there is more.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
@@ -109,9 +101,6 @@ pub(super) fn print_all(
         if let Found::Bad(bad) = found {
             first_bad.get_or_insert(bad);
         }
-    }
-    if first_bad.is_some() {
-        printed = printed.and_then(|()| rows.say("what stands behind it is not listed"));
     }
     printed.and_then(|()| rows.flush()).or_else(unless_reader_left)?;
     Ok(first_bad)

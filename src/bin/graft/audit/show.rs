@@ -3,13 +3,12 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use graft_audit::{JsonLines, Rfc3339, StoredEvent};
-use graft_core::FieldValue;
+use graft_audit::{AuditError, JsonLines, Rfc3339, StoredEvent};
+use graft_core::{FieldValue, Seq};
 
 use super::args::{FormatArgs, LogArgs};
 use super::ending;
 use super::rows::{or_dash, signal_words};
-use super::source::{Found, records};
 use crate::failure::Failure;
 use crate::{Format, output};
 
@@ -25,23 +24,31 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let log = &args.log.log;
-    let mut count = 0;
-    for found in records(log, &args.log.keys()?)? {
-        match found? {
-            Found::Record(stored) if stored.seq.0 == args.seq => {
-                output::print(text(&stored, args.format.format)?)?;
-                return Ok(ExitCode::SUCCESS);
-            }
-            Found::Record(_) => count += 1,
-            Found::Bad(bad) => return Ok(ending(log, Some(&bad))),
+    let log = args.log.open()?;
+    let search = log.search()?;
+    match search.record(Seq(args.seq)) {
+        Ok(Some(stored)) => {
+            output::print(text(&stored, args.format.format)?)?;
+            Ok(ExitCode::SUCCESS)
         }
+        Ok(None) => {
+            let size = search.size().map_err(|error| log.failure(error))?;
+            let (path, seq) = (args.log.path(), args.seq);
+            if seq < size {
+                return Err(Failure::file(
+                    path,
+                    format!("what record {seq} said is not there: it was erased, pruned, or no key opens it"),
+                ));
+            }
+            let noun = if size == 1 { "record" } else { "records" };
+            Err(Failure::file(
+                path,
+                format!("it has {size} {noun}, numbered from 0, and none with number {seq}"),
+            ))
+        }
+        Err(AuditError::Broken(found)) => Ok(ending(args.log.path(), Some(&found))),
+        Err(error) => Err(log.failure(error)),
     }
-    let noun = if count == 1 { "record" } else { "records" };
-    Err(Failure::file(
-        log,
-        format!("it has {count} {noun}, numbered from 0, and none with number {}", args.seq),
-    ))
 }
 
 fn text(stored: &StoredEvent, format: Format) -> Result<String, Failure> {

@@ -1,21 +1,28 @@
-//! `graft audit verify`: is the log as it was written?
+//! `graft audit verify`: is the log as it was written, and as it was when somebody kept its state?
 
+use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use graft_audit::NO_ANCHOR;
-use graft_audit::v0::{Depth, State, VerifyReport};
-use serde_json::json;
+use graft_audit::{
+    Anchor, AnchorCheck, AnchorFound, AuditVerifier, Depth, FileAnchor, NO_ANCHOR, Progress, State, TreeHead,
+    UnverifiedCheckpoint, Verifier, VerifyReport,
+};
+use serde_json::{Value, json};
 
-use super::args::FormatArgs;
-use super::{break_json, ending, key, source};
+use super::args::{FormatArgs, keys};
+use super::check_proof::public_key;
+use super::source::Log;
+use super::{break_json, ending};
 use crate::failure::Failure;
-use crate::{Format, output};
+use crate::{Format, input, output};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The audit log. It is only read.
-    #[arg(long, value_name = "FILE")]
+    /// The folder of the audit log. It is only read.
+    #[arg(long, value_name = "FOLDER")]
     log: PathBuf,
     /// The key of the log: a file of 64 hexadecimal digits that nobody else may read.
     ///
@@ -24,45 +31,152 @@ pub(crate) struct Args {
     /// changed.
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// Goes on behind a place that does not verify, and reports each.
+    #[arg(long)]
+    all: bool,
+    /// A state of the log that was kept elsewhere, as the host's anchor file: the log must extend it.
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// A signed checkpoint of the log: the log must extend it.
+    #[arg(long, value_name = "FILE", requires = "log_key")]
+    checkpoint: Vec<PathBuf>,
+    /// The public key that the checkpoint was signed with: a file with one line, name+id+key.
+    #[arg(long, value_name = "FILE")]
+    log_key: Option<PathBuf>,
+    /// How many segments are checked at a time; as many as there are processors, unless said otherwise.
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<usize>,
     #[command(flatten)]
     format: FormatArgs,
 }
 
+const CHECKPOINT_LIMIT: usize = 128 * 1024;
+
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let keys = args.key.iter().map(|path| key::read(path)).collect::<Result<Vec<_>, _>>()?;
-    let (text, first_bad) = match source::verify(&args.log, &keys)? {
-        Ok(report) => (rendered(&report, args.format.format), report.first_bad),
-        Err(first_bad) => {
-            let text = match args.format.format {
-                Format::Table => format!("not intact: {first_bad}\n{NO_ANCHOR}"),
-                Format::Json => {
-                    json!({ "intact": false, "first_bad": break_json(&first_bad), "anchor": NO_ANCHOR })
-                        .to_string()
-                }
-            };
-            (text, Some(first_bad))
+    let log = Log::new(&args.log, keys(&args.key)?);
+    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let shown = Shown::new();
+    let show = |progress| shown.show(progress);
+    let mut verifier =
+        Verifier::new().keys(log.keys.clone()).all(args.all).threads(threads.unwrap_or(1)).progress(&show);
+    for anchor in anchors(args, &log)? {
+        verifier = verifier.anchor(anchor);
+    }
+    let report = verifier.verify_files(&log.files);
+    drop(verifier);
+    shown.clear();
+    let report = log.judged(report.map_err(|error| log.failure(error))?)?;
+    output::print(rendered(&report, args.format.format))?;
+    Ok(status(args, &report))
+}
+
+/// What was kept elsewhere of the log.
+fn anchors(args: &Args, log: &Log) -> Result<Vec<TreeHead>, Failure> {
+    let mut heads = Vec::new();
+    if let (Some(id), [_, ..]) = (log.id()?, &args.anchor[..]) {
+        for path in &args.anchor {
+            let kept = FileAnchor::new(path).load(id).map_err(|error| Failure::file(path, error))?;
+            let kept = kept.ok_or_else(|| Failure::file(path, "it is not there; check the path"))?;
+            heads.push(kept.head);
         }
+    }
+    if let Some(key) = &args.log_key {
+        let key: AuditVerifier = public_key(key)?;
+        for path in &args.checkpoint {
+            let checkpoint = UnverifiedCheckpoint::parse(input::read(path, CHECKPOINT_LIMIT)?);
+            let checkpoint = checkpoint.and_then(|checkpoint| checkpoint.verify(&key));
+            heads.push(checkpoint.map_err(|error| Failure::file(path, error))?.head());
+        }
+    }
+    Ok(heads)
+}
+
+fn status(args: &Args, report: &VerifyReport) -> ExitCode {
+    let behind = |check: &&AnchorCheck| matches!(check.found, AnchorFound::RolledBack | AnchorFound::Forked);
+    let Some(check) = report.anchors.iter().find(behind) else {
+        let torn = report.torn.as_ref().map(|torn| &torn.first_bad);
+        return ending(&args.log, report.first_bad().or(torn));
     };
-    output::print(text)?;
-    Ok(ending(&args.log, first_bad.as_ref()))
+    let size = check.anchor.size;
+    output::note(&format!(
+        "{}: the log does not extend the state of {size} records that was kept elsewhere; keep a copy of it before anything writes to it",
+        args.log.display()
+    ));
+    ExitCode::FAILURE
 }
 
 fn rendered(report: &VerifyReport, format: Format) -> String {
     match format {
-        Format::Table => format!("{report}\n{NO_ANCHOR}"),
+        Format::Table => report.to_string(),
         Format::Json => json!({
-            "log": report.log.to_string(),
-            "depth": match report.depth { Depth::Structure => "structure", Depth::Sealed => "sealed" },
-            "intact": report.first_bad.is_none(),
-            "state": match report.state { State::Closed => "closed", State::Open => "open" },
-            "records": report.records,
-            "openings": report.openings,
-            "quarantined": report.quarantined,
-            "good_bytes": report.good_bytes,
+            "log": report.log.map(|log| log.to_string()),
+            "depth": match report.depth {
+                Depth::Structure => "structure",
+                Depth::LastSegment => "last-segment",
+                Depth::Sealed => "sealed",
+            },
+            "intact": report.first_bad().is_none() && report.torn.is_none(),
+            "state": match report.state {
+                State::Closed => "closed",
+                State::Open => "open",
+                State::Cut => "cut",
+            },
+            "first_seq": report.first_seq,
+            "records": report.records(),
+            "segments": report.segments,
+            "size": report.head.size,
+            "root": report.head.root.to_string(),
             "last_leaf": report.last_leaf.to_string(),
-            "first_bad": report.first_bad.as_ref().map(break_json),
-            "anchor": NO_ANCHOR,
+            "erased": report.erased_in_all,
+            "torn": report.torn.as_ref().map(|torn| json!({ "segment": torn.segment, "offset": torn.offset, "length": torn.length })),
+            "first_bad": report.first_bad().map(break_json),
+            "breaks": report.breaks.iter().map(break_json).collect::<Vec<_>>(),
+            "breaks_in_all": report.breaks_in_all,
+            "anchors": report.anchors.iter().map(anchor_json).collect::<Vec<_>>(),
+            "anchor": report.anchors.is_empty().then_some(NO_ANCHOR),
         })
         .to_string(),
+    }
+}
+
+fn anchor_json(check: &AnchorCheck) -> Value {
+    let found = match check.found {
+        AnchorFound::Extended => "extended",
+        AnchorFound::RolledBack => "rolled-back",
+        AnchorFound::Forked => "forked",
+        AnchorFound::Pruned => "pruned",
+        AnchorFound::NotReached => "not-reached",
+        _ => "unknown",
+    };
+    json!({ "size": check.anchor.size, "root": check.anchor.root.to_string(), "found": found })
+}
+
+/// How far it has come, on a terminal, at most ten times a second.
+struct Shown(Option<Mutex<Instant>>);
+
+impl Shown {
+    fn new() -> Self {
+        Self(stderr().is_terminal().then(|| Mutex::new(Instant::now())))
+    }
+
+    fn show(&self, progress: Progress) {
+        // Another thread is showing it.
+        let Some(mut last) = self.0.as_ref().and_then(|last| last.try_lock().ok()) else { return };
+        if last.elapsed() >= Duration::from_millis(100) {
+            *last = Instant::now();
+            let Progress { segments, of_segments, records, bytes, .. } = progress;
+            let _ = write!(
+                stderr(),
+                "\r{segments} of {of_segments} segments, {records} records, {} MiB",
+                bytes >> 20
+            );
+        }
+    }
+
+    fn clear(&self) {
+        if self.0.is_some() {
+            // Spaces, since not every terminal knows escapes.
+            let _ = write!(stderr(), "\r{:1$}\r", "", 76);
+        }
     }
 }
