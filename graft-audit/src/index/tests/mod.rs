@@ -1,3 +1,8 @@
+#![allow(
+    clippy::field_reassign_with_default,
+    reason = "a query is filled field by field, as outside of the crate"
+)]
+
 mod file;
 mod search;
 

@@ -56,7 +56,7 @@ fn find(files: &dyn Files, keys: &KeyRing, query: &Query) -> (Vec<StoredEvent>, 
         match item {
             Ok(stored) => found.push(stored),
             Err(AuditError::Broken(bad)) => broken.push(bad.to_string()),
-            Err(other) => panic!("{other}"),
+            Err(other) => unreachable!("{other}"),
         }
     }
     (found, broken, search.notes().clone())
