@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::time::Duration;
 
-use graft::audit::log::{AuditLog, Durability, LogOptions};
+use graft::audit::{AuditLog, Durability, LogOptions};
 use graft::core::{Action, CallId, Decision, Ending, Event, Monotonic, RunId, Seq, Signal, Signals, TraceId};
 use graft::{AuditKey, Name, Timestamp};
 use harness::{Bench, Case, Failure, Round};

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 use std::{fs, io};
 
-use graft::audit::log::{Durability, LogOptions};
+use graft::audit::{Durability, LogOptions};
 use graft::audit::{Files, Verifier};
 use graft::core::{Action, CallId, Ending, Event, RunId, TraceId};
 use graft::{AuditKey, Name, Timestamp};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graft::audit::log::{AuditLog, Durability, LogOptions};
+use graft::audit::{AuditLog, Durability, LogOptions};
 use graft::audit::{Reader, State, Verifier};
 use graft::core::{Action, Signal, ToolMetadata, Verdict};
 use graft::dataflow::{DataFlowMode, SourceKind, explain};

@@ -27,9 +27,7 @@ pub enum AuditError {
     #[error(transparent)]
     Broken(#[from] Break),
     /// The event does not fit a record. Nothing was written and the log goes on.
-    #[error(
-        "the event does not fit a record, which has no room for fields in this version; record it without"
-    )]
+    #[error("the event does not fit a record; record it with fewer fields")]
     TooLarge,
     /// A write or a sync failed before, so nothing more is acknowledged.
     #[error("a write to the log failed earlier; open the log again before recording more")]
@@ -78,14 +76,10 @@ pub struct Break {
     pub what: What,
 }
 
-/// A part of the file. Its `Display` reads as the start of a sentence.
+/// A part of a segment. Its `Display` reads as the start of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Place {
-    /// The first 90 bytes.
-    FileHeader,
-    /// The frame that each opening for writing puts before its records; it holds the salt of their key.
-    Opening,
     /// The end of the log.
     End,
     /// The header of a segment.
@@ -96,8 +90,6 @@ pub enum Place {
     Commit,
     /// The record with this sequence number.
     Record(u64),
-    /// The frame that a clean close leaves.
-    Closing,
     /// A frame whose kind cannot be told; the record with this sequence number would come next.
     Frame(u64),
 }
@@ -105,14 +97,11 @@ pub enum Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::FileHeader => f.write_str("the file header"),
             Self::End => f.write_str("the end of the log"),
             Self::Segment => f.write_str("the header"),
             Self::Batch => f.write_str("the header of a batch"),
             Self::Commit => f.write_str("a commit"),
-            Self::Opening => f.write_str("an opening frame"),
             Self::Record(seq) => write!(f, "record {seq}"),
-            Self::Closing => f.write_str("a closing frame"),
             Self::Frame(seq) => write!(f, "the frame where record {seq} is next"),
         }
     }
@@ -122,19 +111,11 @@ impl fmt::Display for Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum What {
-    /// The file ends within its header.
-    #[error(
-        "has {found} of 90 bytes; if creating the log was interrupted, remove the file and create it again"
-    )]
-    ShortFileHeader {
-        /// The length of the file, in bytes.
-        found: u64,
-    },
     /// The first eight bytes are another file's.
     #[error("does not begin with `graftlog`; this is not an audit log, or its first bytes are damaged")]
     NotALog,
     /// A later format, or damage to the version.
-    #[error("says version {found}, expected 0; use the graft that wrote it")]
+    #[error("says version {found}, expected 1; use the graft that wrote it")]
     UnknownVersion {
         /// The version in the file.
         found: u16,
@@ -169,17 +150,11 @@ pub enum What {
         /// The leaf of the frame before.
         expected: Leaf,
     },
-    /// A length that no version 0 frame of this kind has.
+    /// A length that no frame of this kind has.
     #[error("has a length of {found} bytes, which no frame of its kind has")]
     BadLength {
         /// The length in the file, in bytes.
         found: u32,
-    },
-    /// A kind of frame that this version does not have.
-    #[error("is of kind {found}, which version 0 does not have; use the graft that wrote it")]
-    UnknownKind {
-        /// The kind's byte.
-        found: u8,
     },
     /// A batch has no commit, and another follows.
     #[error("stands where the commit of the batch before is expected; frames were removed")]

@@ -133,7 +133,7 @@ impl SampleLog {
         if let Some(key) = key {
             (self.key, self.key_from, self.ratchet) = (key, self.number, None);
         }
-        let tip = self.sealer.take().expect("there is one").into_tip();
+        let tip = self.sealer.take().expect("there is one").tip().clone();
         self.start(tip);
     }
 

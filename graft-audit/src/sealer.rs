@@ -78,11 +78,6 @@ impl Sealer {
         &self.tip
     }
 
-    /// The same, to begin another segment with.
-    pub(crate) fn into_tip(self) -> Tip {
-        self.tip
-    }
-
     /// The subtrees that the records of the last batch completed, in order: what the files of the tree hold.
     pub(crate) fn completed(&self) -> &[TierEntry] {
         &self.completed

@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use graft::audit::log::{Durability, LogOptions};
 use graft::audit::{AuditKey, AuditSigner, FileAnchor, NO_ANCHOR};
+use graft::audit::{Durability, LogOptions};
 use graft::core::{Action, CallId, Decision, Ending, Event, RunId, Seq, Signal, TraceId};
 use graft::{Name, Timestamp};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use graft::audit::log::LogOptions;
+use graft::audit::LogOptions;
 use graft::audit::{AuditKey, AuditSigner};
 use serde_json::{Value, json};
 

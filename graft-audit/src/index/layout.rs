@@ -95,7 +95,7 @@ mod tests {
             let mut rows = vec![layout.entries, layout.locations];
             rows.extend(&layout.fences);
             assert!(rows.windows(2).all(|pair| pair[0].end() == pair[1].start), "{layout:?}");
-            assert_eq!(layout.blocks(), rows.iter().map(Row::blocks).sum());
+            assert_eq!(layout.blocks(), rows.iter().map(Row::blocks).sum::<u64>());
             assert!(layout.fences.last().is_none_or(|root| root.blocks() == 1) && layout.fences.len() <= 4);
             for row in rows {
                 let things: usize = (0..row.blocks()).map(|block| row.in_block(block)).sum();

@@ -267,7 +267,8 @@ pub struct Matches<'s> {
     ready: VecDeque<Result<StoredEvent, AuditError>>,
 }
 
-/// What is done in the segment that is being searched.
+/// What is done in the segment that is being searched. There is one of it for each search.
+#[allow(clippy::large_enum_variant)]
 enum Step<'s> {
     /// Nothing more.
     Next,

@@ -86,7 +86,7 @@ struct Stop {
 /// the log is complete.
 ///
 /// ```
-/// use graft_audit::{AuditError, AuditKey, log::AuditLog};
+/// use graft_audit::{AuditError, AuditKey, AuditLog};
 /// # let folder = std::env::temp_dir().join(format!("graft-audit-log-{}", std::process::id()));
 /// let key = AuditKey::generate()?;
 /// let log = AuditLog::create(&folder, &key)?;
@@ -162,7 +162,7 @@ impl AuditLog {
     /// sequence returns, or of any behind. As [`append_with`](Self::append_with) at [`Durability::Buffered`].
     ///
     /// ```
-    /// use graft_audit::{AuditKey, log::AuditLog};
+    /// use graft_audit::{AuditKey, AuditLog};
     /// # use graft_core::{Action, Ending, Event, Name, Timestamp};
     /// # let folder = std::env::temp_dir().join(format!("graft-audit-submit-{}", std::process::id()));
     /// # let log = AuditLog::create(&folder, &AuditKey::generate()?)?;
@@ -261,7 +261,7 @@ impl AuditLog {
     ///
     /// ```
     /// use std::sync::Arc;
-    /// use graft_audit::{Anchor, AuditKey, AuditSigner, MemoryAnchor, log::LogOptions};
+    /// use graft_audit::{Anchor, AuditKey, AuditSigner, MemoryAnchor, LogOptions};
     /// # let folder = std::env::temp_dir().join(format!("graft-audit-sign-{}", std::process::id()));
     /// let (key, anchor) = (AuditKey::generate()?, Arc::new(MemoryAnchor::new()));
     /// let signer = AuditSigner::generate("example.com/audit".parse()?)?;

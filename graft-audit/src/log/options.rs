@@ -31,7 +31,7 @@ pub enum Durability {
 /// How to create or open a log.
 ///
 /// ```
-/// use graft_audit::{AuditKey, log::{Durability, LogOptions}};
+/// use graft_audit::{AuditKey, Durability, LogOptions};
 /// # let folder = std::env::temp_dir().join(format!("graft-audit-options-{}", std::process::id()));
 /// let key = AuditKey::generate()?;
 /// let log = LogOptions::new().durability(Durability::Buffered).create(&folder, &key)?;

@@ -5,9 +5,12 @@ use crate::format::{Commit, CommitDigest, Leaf, Mode, Salt, array};
 use crate::sample_log::{key, small};
 use crate::{Place, TreeHash, What};
 
+/// A change, and whether what was found is what it is called.
+type Case = (fn(&mut Commit), fn(&What) -> bool);
+
 #[test]
 fn every_word_of_a_commit_is_held_against_the_records() {
-    let cases: [(fn(&mut Commit), fn(&What) -> bool); 6] = [
+    let cases: [Case; 6] = [
         (|commit| commit.size += 1, |what| *what == What::WrongSize { found: 5, expected: 4 }),
         (|commit| commit.count += 1, |what| *what == What::WrongCount { found: 2, expected: 1 }),
         (|commit| commit.last_leaf = Leaf([1; 32]), |what| matches!(what, What::WrongPrevious { .. })),

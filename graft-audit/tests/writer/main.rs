@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use graft_audit::log::{AuditLog, Durability, LogOptions};
 use graft_audit::{AnchorError, AuditError, AuditKey, FileAnchor, Verifier, VerifyReport};
+use graft_audit::{AuditLog, Durability, LogOptions};
 use graft_core::{Action, Ending, Event, Name, Seq, Timestamp};
 
 struct Folder(PathBuf);

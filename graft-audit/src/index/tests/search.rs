@@ -321,7 +321,7 @@ fn a_pruned_log_is_searched_from_where_it_begins() {
     query.call = Some(CallId(41));
     assert_eq!(numbers(&find(&files, &keys, &query).0), [41]);
     query.call = Some(CallId(1));
-    assert_eq!(numbers(&find(&files, &keys, &query).0), []);
+    assert!(numbers(&find(&files, &keys, &query).0).is_empty());
 }
 
 /// `cargo test --release -p graft-audit --lib -- --ignored --nocapture ten_million`; takes 5 GB of disk.
@@ -355,7 +355,7 @@ fn a_call_among_ten_million_records_is_found_at_once() {
         let mark = if n < RECORDS { Mark::SegmentEnd } else { Mark::Closed };
         sealer.begin(Salt([0xff; 16]), &mut out).commit(mark);
         std::fs::write(disk.0.join(segment_name(number)), &out).expect("writes");
-        (number, tip) = (number + 1, sealer.into_tip());
+        (number, tip) = (number + 1, sealer.tip().clone());
     }
     let start = Instant::now();
     let made = disk.index(&ring(1));

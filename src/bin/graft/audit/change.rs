@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use graft_audit::log::{AuditLog, LogOptions};
 use graft_audit::{AuditError, AuditSigner, FileAnchor, KeyName, index_log};
+use graft_audit::{AuditLog, LogOptions};
 use graft_core::Seq;
 use serde_json::json;
 
