@@ -206,3 +206,30 @@ fn a_log_that_is_open_elsewhere_is_not_changed() {
     folder.write_private("key", "00112233445566778899aabbccddeeffFFEEDDCCBBAA99887766554433221101");
     folder.refuses(&CHECKPOINT, &["log: this key is not the key of this log"]);
 }
+
+fn read_key(folder: &Folder) -> AuditKey {
+    let digits = folder.read("key");
+    let byte = |at: usize| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("digits");
+    AuditKey::new((0..32).map(byte).collect::<Vec<u8>>()).expect("strong")
+}
+
+#[test]
+fn who_exports_under_a_name_is_recorded_before_anything_is_printed() {
+    let folder = logged(3);
+    let out = folder.succeeds(&over("export", &["--as", "auditor:ann", "--withhold", "target"])).out;
+    let last = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last =
+        last.filter(|record| record["action"] == "log:export").last().expect("it is in the export itself");
+    assert_eq!((&last["actor"], &last["fields"]["withheld"]), (&json!("auditor:ann"), &json!(1)));
+    let ended = folder.graft(&over("export", &["--as", "two words"]));
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""));
+    // While somebody writes to the log nothing can be recorded, and nothing is printed.
+    let writer = LogOptions::new().open(folder.path().join("log"), &read_key(&folder)).expect("opens");
+    let ended = folder.graft(&over("export", &["--as", "auditor:ann"]));
+    assert!(
+        ended.status == 2 && ended.out.is_empty() && ended.err.contains("open for writing elsewhere"),
+        "{}",
+        ended.err
+    );
+    drop(writer);
+}

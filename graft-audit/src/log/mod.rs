@@ -25,7 +25,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use graft_core::{Action, Event, RecordError, Recorder, Seq};
+use graft_core::{Action, Event, FieldValue, Name, RecordError, Recorder, Seq};
 
 use crate::anchor::AnchorError;
 use crate::disk::{Disk, Lock};
@@ -291,6 +291,28 @@ impl AuditLog {
         self.flush()?;
         self.shared.last_checkpoint()?;
         self.batch(Order { mark: Mark::Closed, change: None })
+    }
+
+    /// Records, on the disk, that `by` is about to read records out of this log, and what of each record is withheld.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append): whoever cannot record it does not export.
+    ///
+    /// ```
+    /// use graft_audit::{AuditKey, AuditLog};
+    /// use graft_core::Name;
+    /// # let folder = std::env::temp_dir().join(format!("graft-audit-export-{}", std::process::id()));
+    /// let log = AuditLog::create(&folder, &AuditKey::generate()?)?;
+    /// let seq = log.record_export(Name::from_static("auditor:ann"), 0)?;
+    /// assert_eq!(log.durable().0, seq.0 + 1);
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn record_export(&self, by: Name, withheld: u64) -> Result<Seq, AuditError> {
+        let fields = [("withheld", FieldValue::U64(withheld))];
+        let mut event = own::event(&*self.shared.rules.clock, Action::LogExport, fields);
+        event.actor = by;
+        self.append_with(&event, Durability::Fsync)
     }
 
     /// Writes one batch, whatever is in it.

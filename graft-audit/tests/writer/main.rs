@@ -283,3 +283,35 @@ fn what_a_killed_process_had_been_told_is_there() {
         assert_eq!(verified(&folder).records(), records);
     }
 }
+
+#[test]
+fn a_wrong_key_is_named_as_such_and_damage_is_not_taken_for_it() {
+    let folder = Folder::new("wrong-key");
+    AuditLog::create(&folder.0, &key()).expect("creates").close().expect("closes");
+    let other = AuditKey::generate().expect("randomness");
+    assert!(matches!(AuditLog::open(&folder.0, &other), Err(AuditError::WrongKey)));
+    assert!(matches!(Verifier::new().key(other).verify(&folder.0), Err(AuditError::WrongKey)));
+    let segment = folder.0.join("0000000000.seg");
+    let good = std::fs::read(&segment).expect("reads");
+    // Every byte of the header, the commitment to the key among them.
+    for at in 0..216 {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&segment, bytes).expect("writes");
+        let refused = AuditLog::open(&folder.0, &key()).err();
+        assert!(matches!(refused, Some(AuditError::Broken(_))), "byte {at}: {refused:?}");
+    }
+    std::fs::write(&segment, good).expect("writes");
+    assert!(AuditLog::open(&folder.0, &key()).is_ok());
+}
+
+#[test]
+fn neither_log_nor_key_shows_what_it_holds_when_printed() {
+    let folder = Folder::new("printed");
+    let log = AuditLog::create(&folder.0, &key()).expect("creates");
+    log.append(&event()).expect("appends");
+    let printed = format!("{log:?} {:?}", key());
+    assert!(printed.contains("AuditKey(redacted)") && !printed.contains("agent:7"), "{printed}");
+    let folder = folder.0.display().to_string();
+    assert!(!printed.contains(&folder), "{printed}");
+}

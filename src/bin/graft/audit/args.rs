@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use graft_audit::{ActionPattern, IdPattern, KeyRing, Pattern, Query, Rfc3339};
+use graft_audit::{ActionPattern, AuditError, AuditLog, IdPattern, KeyRing, Pattern, Query, Rfc3339};
 use graft_core::{CallId, Decision, Ending};
 
 use super::key;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// Which log, and with which key.
 #[derive(clap::Args)]
 pub(crate) struct LogArgs {
-    /// The folder of the audit log. It is only read.
+    /// The folder of the audit log. It is only read, unless another option says so.
     #[arg(long, value_name = "FOLDER")]
     log: PathBuf,
     /// The key of the log: a file of 64 hexadecimal digits that nobody else may read.
@@ -31,6 +31,16 @@ impl LogArgs {
 
     pub(super) fn path(&self) -> &Path {
         &self.log
+    }
+
+    /// The log, opened for writing with the last of the keys.
+    pub(super) fn open_to_write(&self) -> Result<AuditLog, Failure> {
+        let Some(key) = self.key.last() else { return Err(Failure::new("no `--key`")) };
+        AuditLog::open(&self.log, &key::read(key)?).map_err(|error| self.failure(error))
+    }
+
+    pub(super) fn failure(&self, error: AuditError) -> Failure {
+        Log::new(&self.log, KeyRing::default()).failure(error)
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use graft_audit::{Assurance, JsonLines, LogId, Member, Query, Report, Verifier};
+use graft_core::Name;
 
 use super::args::{FilterArgs, LogArgs};
 use super::ending;
@@ -24,6 +25,10 @@ pub(crate) struct Args {
     /// What is left out of each record, such as actor,target; its number and its leaf stay.
     #[arg(long, value_name = "MEMBER", value_delimiter = ',')]
     withhold: Vec<Member>,
+    /// Who exports: a name that is recorded in the log first, with the last `--key`. Nobody else may have the log
+    /// open for writing.
+    #[arg(long = "as", value_name = "NAME", value_parser = |name: &str| Name::new(name))]
+    by: Option<Name>,
     #[command(flatten)]
     filter: FilterArgs,
 }
@@ -37,11 +42,16 @@ enum Exported {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args.format == Exported::Report && !args.withhold.is_empty() {
+        return Err(Failure::new("a report withholds nothing; use `--format jsonl`"));
+    }
+    if let Some(by) = &args.by {
+        let log = args.log.open_to_write()?;
+        let recorded = log.record_export(by.clone(), args.withhold.len() as u64).and_then(|_| log.close());
+        recorded.map_err(|error| args.log.failure(error))?;
+    }
     match args.format {
         Exported::Jsonl => lines(args),
-        Exported::Report if !args.withhold.is_empty() => {
-            Err(Failure::new("a report withholds nothing; use `--format jsonl`"))
-        }
         Exported::Report => page(args),
     }
 }
