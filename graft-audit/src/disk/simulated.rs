@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Disk, DiskFile, Lock, Open, folder_of};
 
-/// Of a write on its way to the disk, any of its sectors arrive, or all bytes up to any one.
+/// What is on its way to the disk arrives in sectors, in any order and each as a whole, or in order up to any byte.
 const SECTOR: usize = 512;
 
 /// What goes wrong at an operation. Reading counts as one.
@@ -231,29 +231,35 @@ impl Bytes {
         self.undecided.push(change);
     }
 
-    /// What is durable and, of each change since, all, nothing, what stands before some byte, or some sectors.
+    /// What is durable and, of what was changed since, nothing, all, what came before some byte, or for each sector
+    /// what came before some change: a sector has the bytes of all writes to it up to one.
     fn after_crash(&self, random: &mut Random) -> Vec<u8> {
         let mut bytes = self.durable.clone();
-        for change in &self.undecided {
-            match (random.below(4), change) {
-                (0, _) => {}
-                (1, _) | (_, Change::Length(_)) => apply(change, &mut bytes),
-                (2, Change::Write { at, bytes: new }) => {
+        let changes = &self.undecided[..];
+        match random.below(4) {
+            0 => {}
+            1 => changes.iter().for_each(|change| apply(change, &mut bytes)),
+            2 if !changes.is_empty() => {
+                let last = random.below(changes.len());
+                changes[..last].iter().for_each(|change| apply(change, &mut bytes));
+                if let Change::Write { at, bytes: new } = &changes[last] {
                     let before = new[..random.below(new.len() + 1)].to_vec();
                     apply(&Change::Write { at: *at, bytes: before }, &mut bytes);
                 }
-                (_, Change::Write { at, bytes: new }) => {
-                    let mut from = 0;
-                    while from < new.len() {
-                        let end = new.len().min(from + SECTOR - (at + from) % SECTOR);
-                        if random.below(2) == 0 {
-                            apply(
-                                &Change::Write { at: at + from, bytes: new[from..end].to_vec() },
-                                &mut bytes,
-                            );
-                        }
-                        from = end;
-                    }
+            }
+            _ => {
+                let mut states = vec![bytes];
+                for change in changes {
+                    let mut next = states[states.len() - 1].clone();
+                    apply(change, &mut next);
+                    states.push(next);
+                }
+                bytes = vec![0; states[random.below(states.len())].len()];
+                for (number, sector) in bytes.chunks_mut(SECTOR).enumerate() {
+                    let state = &states[random.below(states.len())];
+                    let from = state.get(number * SECTOR..).unwrap_or_default();
+                    let length = from.len().min(sector.len());
+                    sector[..length].copy_from_slice(&from[..length]);
                 }
             }
         }
@@ -440,7 +446,8 @@ impl DiskFile for SimulatedFile {
         let file = &mut files[self.file];
         if error.is_some() {
             // As Linux does: what could not be written is forgotten, readers still see it, and the next sync succeeds.
-            file.undecided.retain(|_| random.below(2) == 0);
+            file.durable = file.after_crash(random);
+            file.undecided.clear();
         }
         file.sync();
         error.map_or(Ok(()), Err)

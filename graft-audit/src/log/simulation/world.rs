@@ -384,14 +384,17 @@ impl World {
         self.attempted.truncate(end);
         self.acknowledged = end;
         self.places.retain(|n, _| (*n as usize) < end);
-        // Everything that was set aside is vouched for, each copy once.
+        // Everything that was set aside is vouched for, each copy once, as long as its segment is there.
         let mut said: Vec<_> =
             naive::recovered(&copy.disk, &copy.keys).iter().map(|tail| tail.bytes).collect();
-        let mut kept: Vec<_> = copy
-            .disk
-            .list_all("torn")
+        let segments = copy.disk.list_all("");
+        let is_there = |name: &&String| {
+            segments.iter().any(|segment| name.starts_with(&segment[..10.min(segment.len())]))
+        };
+        let names = copy.disk.list_all("torn");
+        let mut kept: Vec<_> = names
             .iter()
-            .filter(|name| *name != "unfinished")
+            .filter(is_there)
             .map(|name| copy.disk.read_all(&format!("torn/{name}")).len() as u64)
             .collect();
         said.sort_unstable();
