@@ -4,9 +4,11 @@
 mod naive;
 mod world;
 
-use crate::AuditError;
+use sha2::{Digest, Sha256};
+
 use crate::disk::{Fault, SimulatedDisk};
 use crate::format::COMMIT_LEN;
+use crate::{AuditError, What};
 use world::{NonceWatch, Script, World};
 
 fn seeds() -> std::ops::Range<u64> {
@@ -170,6 +172,16 @@ fn damage_before_a_later_commit_is_refused_and_a_torn_tail_is_set_aside() {
             Err(other) => unreachable!("{other:?}"),
         }
     }
+    // A commit whose check is right and whose MAC is not was written by somebody without the key.
+    let copy = world.restarted();
+    copy.disk.tamper(name, |bytes| {
+        bytes[end - 30] ^= 1;
+        let digest =
+            Sha256::new().chain_update([3]).chain_update(&bytes[end - COMMIT_LEN..end - 8]).finalize();
+        bytes[end - 8..end].copy_from_slice(&digest[..8]);
+    });
+    let refused = copy.open().expect_err("forged");
+    assert!(matches!(&refused, AuditError::Broken(found) if found.what == What::Forged), "{refused:?}");
     // Cut anywhere in the last batch, it was not all written.
     for at in last + 1..end {
         let copy = world.restarted();
