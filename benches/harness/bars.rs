@@ -94,8 +94,9 @@ fn judged(bar: Bar, cases: &[Case<'_>], turns: &[Turns], at: usize) -> Option<Va
             (typical, typical <= most, format!("{typical:.0} ns{}, target at most {most}", by_cpu(cpu)))
         }
         Bar::Rate(least) => {
-            let rate = 1e9 / median(own.typical.iter().copied());
-            (rate, rate >= least, format!("{rate:.0} in a second, target at least {least}"))
+            let [rate, cpu] = [&own.typical, &own.cpu].map(|all| 1e9 / median(all.iter().copied()));
+            let by_cpu = if cpu.is_nan() { String::new() } else { format!(" ({cpu:.0} by CPU time)") };
+            (rate, rate >= least, format!("{rate:.0} in a second{by_cpu}, target at least {least}"))
         }
         Bar::CpuNs(most) if !own.cpu.is_empty() => {
             let cpu = median(own.cpu.iter().copied());

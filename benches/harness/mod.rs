@@ -74,11 +74,11 @@ impl Round {
 
     /// Times all operations together: for what is too short to be timed alone.
     pub(crate) fn together<T, E>(&mut self, mut operation: impl FnMut() -> Result<T, E>) -> Result<(), E> {
-        let start = Instant::now();
+        let start = self.start();
         for _ in 0..self.iterations {
             std::hint::black_box(operation()?);
         }
-        self.took(start.elapsed());
+        self.stop(start, self.iterations);
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,7 +16,7 @@ use crate::calls::value::Value;
 use crate::calls::{Clients, Peer};
 use crate::counts;
 use crate::harness::{Bench, Case, Failure};
-use crate::process::load_average;
+use crate::process::{cpu_time, load_average};
 use crate::secure::{Tls, WebSocket};
 use crate::tarpc_peer::{self, Tarpc};
 use crate::tonic_peer::Tonic;
@@ -96,10 +95,4 @@ fn through_channels(runtime: &Runtime) -> Case<'_> {
         calls.send((text, answer)).await?;
         Ok(answered.await?)
     })
-}
-
-/// CPU time of all threads of this process so far.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

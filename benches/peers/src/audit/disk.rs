@@ -4,7 +4,6 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Instant;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
@@ -72,11 +71,11 @@ impl Bare {
         Case::new(name, move |round: &mut Round| {
             let batches = round.iterations().div_ceil(records);
             self.make_room(batches * batch.len() as u64)?;
-            let start = Instant::now();
+            let start = round.start();
             for _ in 0..batches {
                 self.write(&batch)?;
             }
-            round.did(batches * records, start.elapsed());
+            round.stop(start, batches * records);
             Ok(())
         })
     }

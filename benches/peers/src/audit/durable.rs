@@ -1,17 +1,19 @@
 //! Records that are on the disk before they count.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::disk::{Bare, Room};
+use super::log::{self, Durability, FIRST_CALL};
 use super::machine::rate;
 use super::sqlite::{Database, Keep, Share, SharedCommits};
 use super::threads::{self, Until, on_threads};
-use super::{Folder, ON_DISK};
-use crate::harness::{Bench, Case, Failure};
+use super::{Folder, GRAFT, IS_FAST, ON_DISK};
+use crate::harness::{Bar, Bench, Case, Failure};
 
 /// What the rivals are called where the bars speak of them.
 const SQLITE: &str = "SQLite";
+const BEST_BATCH: &str = "SQLite, best batch";
 const BARE: &str = "bare write";
 /// Sizes of a transaction of which the best is taken.
 const BATCHES: [u64; 6] = [64, 256, 1024, 4096, 16_384, 65_536];
@@ -39,6 +41,16 @@ pub fn one_writer(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
         let case = Case::new(name, move |round| round.each(|| database.row()?.insert(&connection)));
         cases.push(if keep == Keep::Open { case.base() } else { case });
     }
+    let database = Database::create(&folder.join("one, shared"), Keep::Open)?;
+    let connection = database.connect(Share::WithOthers)?;
+    let shared = Case::new("SQLite, file open to others", move |round| {
+        round.each(|| database.row()?.insert(&connection))
+    });
+    cases.push(shared);
+    let log = log::create(&folder.join("one, graft"), Durability::Fsync)?;
+    let event = log::event(FIRST_CALL)?;
+    let graft = Case::new(GRAFT, move |round| Ok(round.each(|| log.append(&event))?));
+    cases.push(graft.bars([Bar::Faster(1.2, SQLITE), Bar::Times(1.2, BARE)]));
     let version = rusqlite::version();
     bench.compare(
         &format!("durable, one blocking writer, p50 (SQLite {version}, bare writes of {ON_DISK} bytes)"),
@@ -47,11 +59,11 @@ pub fn one_writer(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
 }
 
 pub fn blocking(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
-    blocked(bench, folder, 64)?;
-    blocked(bench, folder, 256)
+    blocked(bench, folder, 64, 25.0)?;
+    blocked(bench, folder, 256, 35.0)
 }
 
-fn blocked(bench: &mut Bench, folder: &Folder, writers: usize) -> Result<(), Failure> {
+fn blocked(bench: &mut Bench, folder: &Folder, writers: usize, times: f64) -> Result<(), Failure> {
     let database = |name: &str| Database::create(&folder.join(format!("{writers}, {name}")), Keep::Open);
     let (each, one, shared) = (database("each")?, database("one")?, database("shared")?);
     let connections = || (0..writers).map(|_| each.connect(Share::WithOthers)).collect::<Result<Vec<_>, _>>();
@@ -80,9 +92,12 @@ fn blocked(bench: &mut Bench, folder: &Folder, writers: usize) -> Result<(), Fai
     let clients: Vec<_> = (0..writers).map(|_| committer.client()).collect();
     drop(committer);
     let together = threads::case("SQLite, shared commits", clients, |client| client.insert(shared.row()?));
+    let log = log::create(&folder.join(format!("{writers}, graft")), Durability::Fsync)?;
+    let event = log::event(FIRST_CALL)?;
+    let graft = threads::case(GRAFT, vec![(); writers], |()| Ok(log.append(&event).map(drop)?));
     bench.compare(
         &format!("durable, {writers} blocking writers, time for each record"),
-        vec![rival, together.base()],
+        vec![rival, together.base(), graft.bars([Bar::Faster(times, SQLITE)])],
     )
 }
 
@@ -102,9 +117,9 @@ pub fn batches(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
         bench.note(&format!("{name}, best batch: rows in a transaction"), best.0 as f64, None);
         let case = Case::new(format!("{name}, best batch"), move |round| {
             let batches = round.iterations().div_ceil(best.0);
-            let start = Instant::now();
+            let start = round.start();
             (0..batches).try_for_each(|_| database.batch(&connection, best.0))?;
-            round.did(batches * best.0, start.elapsed());
+            round.stop(start, batches * best.0);
             Ok(())
         });
         cases.push(if keep == Keep::Open { case.base() } else { case });
@@ -112,5 +127,15 @@ pub fn batches(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
     for (name, records) in [("bare writes of 1,024 records", 1024), ("bare writes of 4,096 records", 4096)] {
         cases.push(Bare::create(&folder.join(name), Room::Allocated)?.batches(name, records));
     }
+    let log = log::create(&folder.join("batches, graft"), Durability::Fsync)?;
+    let mut event = log::event(FIRST_CALL)?;
+    let graft = Case::new(format!("{GRAFT}, submitted, then waited for"), move |round| {
+        let start = round.start();
+        log::append(&log, &mut event, round.iterations())?;
+        round.stop(start, round.iterations());
+        Ok(())
+    });
+    // The portable backend alone takes longer for a seal than the whole of a record may.
+    cases.push(if IS_FAST { graft.bars([Bar::Rate(0.9e6), Bar::Faster(4.0, BEST_BATCH)]) } else { graft });
     bench.compare("durable, many records at a time, time for each record", cases)
 }

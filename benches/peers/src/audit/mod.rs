@@ -2,8 +2,12 @@
 
 mod disk;
 mod durable;
+mod log;
 mod machine;
+mod many;
 mod primitives;
+mod reading;
+mod recorder;
 mod sealing;
 mod sqlite;
 mod threads;
@@ -12,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::harness::{Bench, Failure};
-use crate::process::{load_average, option};
+use crate::process::{cpu_time, load_average, option};
 
 /// Bytes of the body of a record, here and in the rivals' rows.
 const BODY: usize = 200;
@@ -26,15 +30,21 @@ const GRAFT: &str = if IS_FAST { "graft, ring" } else { "graft, portable" };
 type Group = fn(&mut Bench, &Folder) -> Result<(), Failure>;
 
 /// What `--groups` chooses from, in the order in which they run.
-const GROUPS: [(&str, Group); 5] = [
+const GROUPS: [(&str, Group); 8] = [
     ("primitives", primitives::run),
     ("sealing", sealing::run),
     ("one", durable::one_writer),
     ("blocking", durable::blocking),
     ("batches", durable::batches),
+    ("recorder", recorder::run),
+    ("reading", reading::run),
+    (MANY, many::run),
 ];
 
-/// All groups, or those of `--groups A,B`.
+/// The group that takes minutes and gigabytes, and so runs only if it is named.
+const MANY: &str = "many";
+
+/// All groups but `many`, or those of `--groups A,B`.
 ///
 /// # Errors
 /// If something cannot be measured. A bar that is missed is none: it is printed.
@@ -45,12 +55,12 @@ pub fn run() -> Result<(), Failure> {
         let names = GROUPS.map(|group| group.0).join(", ");
         return Err(format!("there is no group `{name}`, but {names}").into());
     }
-    let mut bench = Bench::from_args().with_rounds(5, Duration::from_millis(300));
+    let mut bench = Bench::from_args().with_rounds(5, Duration::from_millis(300)).with_cpu_clock(cpu_time);
     let folder = Folder::create()?;
     bench.note("load average of the machine before the run", load_average()?, None);
     machine::scaling(&mut bench)?;
     for (name, group) in GROUPS {
-        if chosen.is_empty() || chosen.contains(&name) {
+        if chosen.contains(&name) || (chosen.is_empty() && name != MANY) {
             group(&mut bench, &folder)?;
         }
     }

@@ -1,7 +1,6 @@
 //! Records that are sealed, chained and hashed into the tree, on one core and in memory.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use graft::AuditKey;
 use graft_audit::measure::SealedInMemory;
@@ -23,11 +22,11 @@ pub fn run(bench: &mut Bench, _: &Folder) -> Result<(), Failure> {
     }
     let graft = Case::new(GRAFT, move |round| {
         let batches = round.iterations().div_ceil(u64::from(BATCH));
-        let start = Instant::now();
+        let start = round.start();
         for _ in 0..batches {
             black_box(log.batch(black_box(&body), BATCH).ok_or("no batch")?);
         }
-        round.did(batches * u64::from(BATCH), start.elapsed());
+        round.stop(start, batches * u64::from(BATCH));
         Ok(())
     });
     // The rate, and what it leaves beside the floor, which says the same of a slower machine.
