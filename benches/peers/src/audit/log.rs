@@ -4,8 +4,8 @@ use std::path::Path;
 
 use graft::core::{Action, CallId, Decision, Ending, Event, RunId, Seq, Signal, TraceId};
 use graft::{AuditKey, Name, Timestamp};
-use graft_audit::log::LogOptions;
-pub use graft_audit::log::{AuditLog, Durability};
+use graft_audit::LogOptions;
+pub use graft_audit::{AuditLog, Durability};
 
 use super::BODY;
 use crate::harness::Failure;
