@@ -217,9 +217,8 @@ fn read_key(folder: &Folder) -> AuditKey {
 fn who_exports_under_a_name_is_recorded_before_anything_is_printed() {
     let folder = logged(3);
     let out = folder.succeeds(&over("export", &["--as", "auditor:ann", "--withhold", "target"])).out;
-    let last = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let last =
-        last.filter(|record| record["action"] == "log:export").last().expect("it is in the export itself");
+    let mut last = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let last = last.rfind(|record| record["action"] == "log:export").expect("it is in the export itself");
     assert_eq!((&last["actor"], &last["fields"]["withheld"]), (&json!("auditor:ann"), &json!(1)));
     let ended = folder.graft(&over("export", &["--as", "two words"]));
     assert_eq!((ended.status, ended.out.as_str()), (2, ""));

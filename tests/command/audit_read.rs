@@ -150,7 +150,7 @@ fn an_export_leaves_out_what_is_withheld_and_says_so() {
 #[test]
 fn a_report_is_a_page_that_says_what_it_was_made_from() {
     let folder = logged(6);
-    let page = folder.succeeds(&over("export", &["--format", "report"])).out;
+    let page = folder.succeeds(&over("report", &[])).out;
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{page}");
     for told in [
         "agent:7",
@@ -161,15 +161,19 @@ fn a_report_is_a_page_that_says_what_it_was_made_from() {
     ] {
         assert!(page.contains(told), "{told}");
     }
-    let some = folder.succeeds(&over("export", &["--format", "report", "--action", "run:begin"])).out;
+    let some = folder.succeeds(&over("report", &["--action", "run:begin"])).out;
     assert!(
         !some.contains("Bank.send_money") && some.contains("that were asked for, and of no others"),
         "{some}"
     );
-    folder.refuses(
-        &over("export", &["--format", "report", "--withhold", "run"]),
-        &["a report withholds nothing"],
-    );
+    let head = graft::audit::Verifier::new().verify(folder.path().join("log")).expect("reads");
+    let anchor = graft::audit::FileAnchor::new(folder.path().join("anchor"));
+    let id = head.log.expect("a log");
+    graft::audit::Anchor::advance(&anchor, None, &graft::audit::Anchored { log: id, head: head.head })
+        .expect("is written");
+    let held = folder.succeeds(&over("report", &["--anchor", "anchor"])).out;
+    assert!(held.contains("it extends the state of 6 records that was kept elsewhere"), "{held}");
+    assert!(!held.contains(graft::audit::NO_ANCHOR));
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn a_damaged_log_is_told_as_far_as_it_verifies_and_marked() {
     }
     assert_eq!(folder.graft(&over("show", &["0"])).status, 0);
     assert_eq!(folder.graft(&over("show", &["1"])).status, 1);
-    let ended = folder.graft(&over("export", &["--format", "report"]));
+    let ended = folder.graft(&over("report", &[]));
     assert!(ended.status == 1 && ended.out.contains("This log does not verify"), "{}", ended.out);
 }
 
@@ -206,7 +210,7 @@ fn logs_and_keys_that_are_none_are_refused_by_each_command() {
         for (command, rest) in commands {
             folder.refuses(&over(command, rest), named);
         }
-        folder.refuses(&over("export", &["--format", "report"]), named);
+        folder.refuses(&over("report", &[]), named);
     };
     let (log, key) = (bytes(&folder), folder.read("key"));
     folder.write(SEGMENT, "plain text".repeat(10));

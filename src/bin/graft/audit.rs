@@ -7,6 +7,7 @@ mod export;
 mod key;
 mod list;
 mod prove;
+mod report;
 mod rows;
 mod show;
 mod source;
@@ -49,10 +50,14 @@ pub(crate) enum Command {
     /// Exit status: 0 if the log is intact; 1 if it is not; 2 if it could not be checked: a missing log,
     /// another key, not a log.
     Verify(verify::Args),
-    /// Print the records for other programs, or as a page for people.
+    /// Print the records for other programs.
     ///
     /// Exit status: as that of `list`.
     Export(export::Args),
+    /// Print a page of HTML that tells what happened, for somebody who did not write the code.
+    ///
+    /// Exit status: as that of `list`; also 1 if the log does not extend what it is held against.
+    Report(report::Args),
     /// Print a proof that a record is in the log, for somebody who has neither the log nor its key.
     ///
     /// Exit status: 0 if it was made; 1 if the log is not the one of the checkpoint; 2 if there is no such record
@@ -94,6 +99,7 @@ pub(crate) fn run(command: &Command) -> Result<ExitCode, Failure> {
         Command::Query(args) => list::query(args),
         Command::Verify(args) => verify::run(args),
         Command::Export(args) => export::run(args),
+        Command::Report(args) => report::run(args),
         Command::Prove(args) => prove::run(args),
         Command::Checkpoint(args) => change::checkpoint(args),
         Command::RotateKey(args) => change::rotate_key(args),

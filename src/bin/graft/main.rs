@@ -26,7 +26,7 @@ enum Command {
     Replay(replay::Args),
     /// Read an audit log, verify it, and export it.
     #[command(subcommand)]
-    Audit(audit::Command),
+    Audit(Box<audit::Command>),
     ExplainConfig(explain_config::Args),
 }
 

@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use graft_audit::{ActionPattern, AuditError, AuditLog, IdPattern, KeyRing, Pattern, Query, Rfc3339};
-use graft_core::{CallId, Decision, Ending};
+use graft_audit::{
+    ActionPattern, Anchor, AuditError, AuditLog, AuditVerifier, FileAnchor, IdPattern, KeyRing, Pattern,
+    Query, Rfc3339, TreeHead, UnverifiedCheckpoint,
+};
+use graft_core::{CallId, Decision, Ending, Name};
 
+use super::check_proof::public_key;
 use super::key;
 use super::source::Log;
-use crate::Format;
 use crate::failure::Failure;
+use crate::{Format, input};
 
 /// Which log, and with which key.
 #[derive(clap::Args)]
@@ -49,12 +53,70 @@ pub(super) fn keys(paths: &[PathBuf]) -> Result<KeyRing, Failure> {
     paths.iter().map(|path| key::read(path)).collect()
 }
 
+/// Who takes records out of the log.
+#[derive(clap::Args)]
+pub(crate) struct ByArgs {
+    /// Who exports: a name that is recorded in the log first, with the last `--key`. Nobody else may have the log
+    /// open for writing.
+    #[arg(long = "as", value_name = "NAME", value_parser = |name: &str| Name::new(name))]
+    by: Option<Name>,
+}
+
+impl ByArgs {
+    /// Records it, if there is a name.
+    pub(super) fn record(&self, args: &LogArgs, withheld: usize) -> Result<(), Failure> {
+        let Some(by) = &self.by else { return Ok(()) };
+        let log = args.open_to_write()?;
+        let recorded = log.record_export(by.clone(), withheld as u64).and_then(|_| log.close());
+        recorded.map(drop).map_err(|error| args.failure(error))
+    }
+}
+
 /// How it is printed.
 #[derive(clap::Args)]
 pub(crate) struct FormatArgs {
     /// How it is printed; `json` is one object a line.
     #[arg(long, value_enum, default_value = "table")]
     pub(super) format: Format,
+}
+
+/// What was kept of the log where whoever writes it cannot change it.
+#[derive(clap::Args)]
+#[command(next_help_heading = "What it is held against")]
+pub(crate) struct AnchorArgs {
+    /// A state of the log that was kept elsewhere, as the host's anchor file: the log must extend it.
+    #[arg(long, value_name = "FILE")]
+    anchor: Vec<PathBuf>,
+    /// A signed checkpoint of the log: the log must extend it.
+    #[arg(long, value_name = "FILE", requires = "log_key")]
+    checkpoint: Vec<PathBuf>,
+    /// The public key that the checkpoint was signed with: a file with one line, name+id+key.
+    #[arg(long, value_name = "FILE")]
+    log_key: Option<PathBuf>,
+}
+
+const CHECKPOINT_LIMIT: usize = 128 * 1024;
+
+impl AnchorArgs {
+    pub(super) fn heads(&self, log: &Log) -> Result<Vec<TreeHead>, Failure> {
+        let mut heads = Vec::new();
+        if let (Some(id), [_, ..]) = (log.id()?, &self.anchor[..]) {
+            for path in &self.anchor {
+                let kept = FileAnchor::new(path).load(id).map_err(|error| Failure::file(path, error))?;
+                let kept = kept.ok_or_else(|| Failure::file(path, "it is not there; check the path"))?;
+                heads.push(kept.head);
+            }
+        }
+        if let Some(key) = &self.log_key {
+            let key: AuditVerifier = public_key(key)?;
+            for path in &self.checkpoint {
+                let checkpoint = UnverifiedCheckpoint::parse(input::read(path, CHECKPOINT_LIMIT)?);
+                let checkpoint = checkpoint.and_then(|checkpoint| checkpoint.verify(&key));
+                heads.push(checkpoint.map_err(|error| Failure::file(path, error))?.head());
+            }
+        }
+        Ok(heads)
+    }
 }
 
 /// Which records are asked for: those that agree with everything that is given.

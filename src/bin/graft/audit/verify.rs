@@ -6,18 +6,14 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use graft_audit::{
-    Anchor, AnchorCheck, AnchorFound, AuditVerifier, Depth, FileAnchor, NO_ANCHOR, Progress, State, TreeHead,
-    UnverifiedCheckpoint, Verifier, VerifyReport,
-};
+use graft_audit::{AnchorCheck, AnchorFound, Depth, NO_ANCHOR, Progress, State, Verifier, VerifyReport};
 use serde_json::{Value, json};
 
-use super::args::{FormatArgs, keys};
-use super::check_proof::public_key;
+use super::args::{AnchorArgs, FormatArgs, keys};
 use super::source::Log;
 use super::{break_json, ending};
 use crate::failure::Failure;
-use crate::{Format, input, output};
+use crate::{Format, output};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -34,23 +30,14 @@ pub(crate) struct Args {
     /// Goes on behind a place that does not verify, and reports each.
     #[arg(long)]
     all: bool,
-    /// A state of the log that was kept elsewhere, as the host's anchor file: the log must extend it.
-    #[arg(long, value_name = "FILE")]
-    anchor: Vec<PathBuf>,
-    /// A signed checkpoint of the log: the log must extend it.
-    #[arg(long, value_name = "FILE", requires = "log_key")]
-    checkpoint: Vec<PathBuf>,
-    /// The public key that the checkpoint was signed with: a file with one line, name+id+key.
-    #[arg(long, value_name = "FILE")]
-    log_key: Option<PathBuf>,
+    #[command(flatten)]
+    anchors: AnchorArgs,
     /// How many segments are checked at a time; as many as there are processors, unless said otherwise.
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
     #[command(flatten)]
     format: FormatArgs,
 }
-
-const CHECKPOINT_LIMIT: usize = 128 * 1024;
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let log = Log::new(&args.log, keys(&args.key)?);
@@ -59,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let show = |progress| shown.show(progress);
     let mut verifier =
         Verifier::new().keys(log.keys.clone()).all(args.all).threads(threads.unwrap_or(1)).progress(&show);
-    for anchor in anchors(args, &log)? {
+    for anchor in args.anchors.heads(&log)? {
         verifier = verifier.anchor(anchor);
     }
     let report = verifier.verify_files(&log.files);
@@ -68,27 +55,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let report = log.judged(report.map_err(|error| log.failure(error))?)?;
     output::print(rendered(&report, args.format.format))?;
     Ok(status(args, &report))
-}
-
-/// What was kept elsewhere of the log.
-fn anchors(args: &Args, log: &Log) -> Result<Vec<TreeHead>, Failure> {
-    let mut heads = Vec::new();
-    if let (Some(id), [_, ..]) = (log.id()?, &args.anchor[..]) {
-        for path in &args.anchor {
-            let kept = FileAnchor::new(path).load(id).map_err(|error| Failure::file(path, error))?;
-            let kept = kept.ok_or_else(|| Failure::file(path, "it is not there; check the path"))?;
-            heads.push(kept.head);
-        }
-    }
-    if let Some(key) = &args.log_key {
-        let key: AuditVerifier = public_key(key)?;
-        for path in &args.checkpoint {
-            let checkpoint = UnverifiedCheckpoint::parse(input::read(path, CHECKPOINT_LIMIT)?);
-            let checkpoint = checkpoint.and_then(|checkpoint| checkpoint.verify(&key));
-            heads.push(checkpoint.map_err(|error| Failure::file(path, error))?.head());
-        }
-    }
-    Ok(heads)
 }
 
 fn status(args: &Args, report: &VerifyReport) -> ExitCode {
