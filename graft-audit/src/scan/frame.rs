@@ -45,7 +45,13 @@ impl Frame {
     ///
     /// The check of a frame is 64 bits of a hash over it, so neither a torn write nor chance makes one.
     pub(crate) fn find(window: &mut Window<'_>) -> io::Result<bool> {
-        while window.fill(1)? {
+        Self::find_within(window, u64::MAX)
+    }
+
+    /// The same, of frames that begin in the next `most` bytes, and hardly behind them.
+    pub(crate) fn find_within(window: &mut Window<'_>, most: u64) -> io::Result<bool> {
+        let end = window.offset().saturating_add(most);
+        while window.offset() < end && window.fill(1)? {
             // The most that a frame's own bytes may take is looked at where it lies whole.
             window.fill(MAX_RECORD_HEADER)?;
             let bytes = window.bytes();

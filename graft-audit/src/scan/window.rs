@@ -19,11 +19,17 @@ pub(crate) struct Window<'f> {
     /// The window is this part of the buffer.
     start: usize,
     end: usize,
+    step: usize,
 }
 
 impl<'f> Window<'f> {
     pub(crate) fn new(files: &'f dyn Files, name: String, offset: u64) -> Self {
-        Self { files, name, offset, buffer: Vec::new(), start: 0, end: 0 }
+        Self { files, name, offset, buffer: Vec::new(), start: 0, end: 0, step: STEP }
+    }
+
+    /// The same for a look at one place: little is read at a time.
+    pub(crate) fn at(files: &'f dyn Files, name: String, offset: u64) -> Self {
+        Self { step: STEP / 32, ..Self::new(files, name, offset) }
     }
 
     /// Where in the file the window begins.
@@ -51,8 +57,8 @@ impl<'f> Window<'f> {
                 self.buffer.copy_within(self.start..self.end, 0);
                 (self.start, self.end) = (0, self.end - self.start);
             }
-            if self.buffer.len() < self.end + STEP {
-                self.buffer.resize(self.end + STEP, 0);
+            if self.buffer.len() < self.end + self.step {
+                self.buffer.resize(self.end + self.step, 0);
             }
             let from = self.offset + self.end as u64;
             let read = read_full(self.files, &self.name, from, &mut self.buffer[self.end..])?;

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use graft_audit::{AnchorError, AuditError, AuditKey, FileAnchor, Verifier, VerifyReport};
+use graft_audit::{
+    AnchorError, AuditError, AuditKey, AuditSigner, FileAnchor, Files, RecordProofError, UnverifiedBundle,
+    UnverifiedCheckpoint, Verifier, VerifyReport, prove_record,
+};
 use graft_audit::{AuditLog, Durability, LogOptions};
 use graft_core::{Action, Ending, Event, Name, Seq, Timestamp};
 
@@ -314,4 +317,52 @@ fn neither_log_nor_key_shows_what_it_holds_when_printed() {
     assert!(printed.contains("AuditKey(redacted)") && !printed.contains("agent:7"), "{printed}");
     let folder = folder.0.display().to_string();
     assert!(!printed.contains(&folder), "{printed}");
+}
+
+/// Counts what is read of the segments.
+struct Counted(graft_audit::Folder, AtomicU64);
+
+impl Files for Counted {
+    fn list(&self) -> std::io::Result<Vec<String>> {
+        self.0.list()
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.0.read_at(name, offset, buffer)?;
+        if name.ends_with(".seg") {
+            self.1.fetch_add(read as u64, Ordering::Relaxed);
+        }
+        Ok(read)
+    }
+}
+
+#[test]
+fn a_proof_is_found_without_reading_the_log() {
+    let folder = Folder::new("proof");
+    let signer = AuditSigner::generate("example.com/log".parse().expect("a name")).expect("randomness");
+    let public = signer.verifier();
+    let options = LogOptions::new().durability(Durability::Memory).segment_bytes(3 << 20).signer(signer);
+    let log = options.create(&folder.0, &key()).expect("creates");
+    for n in 0..20_000 {
+        log.append(&event()).expect("appends");
+        if n % 777 == 0 {
+            log.flush().expect("flushes");
+        }
+    }
+    let head = log.checkpoint().expect("signs");
+    let path = folder.0.join(format!("checkpoints/{:020}", head.size));
+    let checkpoint = UnverifiedCheckpoint::parse(std::fs::read(path).expect("reads")).expect("a note");
+    let checkpoint = checkpoint.verify(&public).expect("its own");
+    let ends = [0, 1, 31, 32, 33, head.size - 34, head.size - 1];
+    for seq in ends.into_iter().chain((0..head.size).step_by(997)) {
+        let files = Counted(graft_audit::Folder::new(&folder.0), AtomicU64::new(0));
+        let proof = prove_record(&files, seq, &checkpoint).expect("proves");
+        let read = files.1.into_inner();
+        assert!(read < 600_000, "{read} bytes were read of {seq}");
+        let proved = UnverifiedBundle::parse(proof.to_string()).expect("parses").verify(&public, &[], 0);
+        assert_eq!(proved.expect("holds").index(), seq);
+    }
+    let files = graft_audit::Folder::new(&folder.0);
+    let beyond = prove_record(&files, head.size, &checkpoint).err();
+    assert!(matches!(beyond, Some(RecordProofError::NotYet { .. })), "{beyond:?}");
 }
