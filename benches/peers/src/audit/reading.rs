@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use graft::core::CallId;
-use graft_audit::{KeyRing, Query, Search, Verifier, index_log};
+use graft_audit::{AuditSigner, KeyRing, Query, Search, TreeHead, Verifier, index_log, prove_record};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
@@ -25,13 +25,30 @@ pub fn run(bench: &mut Bench, folder: &Folder) -> Result<(), Failure> {
     let log = log::filled(&path, SEGMENT, records)?;
     log::check(&path)?;
     opening(bench, folder, &path, records)?;
-    log.close()?;
+    let head = log.close()?;
     let each = log::bytes(&path)? as f64 / records as f64;
     bench.note("bytes on the disk of a record, all files of its log", each, Some(ON_DISK as f64));
     let small = folder.join("small segments");
     log::filled(&small, SMALL_SEGMENT, records)?.close()?;
     verifying(bench, &path, &small, records)?;
-    finding(bench, &path, records)
+    finding(bench, &path, records)?;
+    proving(bench, &path, TreeHead { size: head.size, root: head.root })
+}
+
+/// Proves one record after the other, each somewhere else; what is made is checked as it is made.
+fn proving(bench: &mut Bench, path: &Path, head: TreeHead) -> Result<(), Failure> {
+    let signer = AuditSigner::generate("example.com/log".parse()?)?;
+    let checkpoint = signer.sign(&head, &[])?;
+    let files = graft_audit::Folder::new(path);
+    let mut at = 0;
+    let prove = Case::new("graft", |round| {
+        round.each(|| {
+            at = (at + 611_953) % head.size;
+            Ok::<_, Failure>(drop(prove_record(&files, at, &checkpoint)?))
+        })
+    });
+    let title = format!("a proof of one of {} records, p50", head.size);
+    bench.compare(&title, vec![prove.bars([Bar::Ns(1e6)])])
 }
 
 /// Makes the index of a log, and asks it for one call after the other, each somewhere else.
