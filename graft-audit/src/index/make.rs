@@ -30,7 +30,7 @@ pub struct Indexed {
 
 /// Makes the index of every segment of the log in `folder` that has none, or one that does not speak of all of it.
 ///
-/// An index lets [`Search`](crate::Search) find single records without reading the log. It takes about a quarter
+/// An index lets [`Search`](crate::Search) find single records without reading the log. It takes about two fifths
 /// of the segment's room on the disk, and everything in it is sealed. Segments are read in memory bounded by one
 /// batch, and an index is made in at most 68 MiB. The log may be written meanwhile.
 ///
