@@ -123,6 +123,8 @@ pub(super) fn open(
     anchored: impl FnOnce(LogId, u64) -> Result<Option<Anchored>, AuditError>,
 ) -> Result<Opened, AuditError> {
     let Some(&number) = segments(disk)?.last() else { return Err(AuditError::Missing) };
+    // A process that was killed may have left names that are seen and not durable, and what follows builds on them.
+    disk.sync_folder("")?;
     for name in disk.list("")? {
         if name.strip_suffix(".new").and_then(segment_number).is_some() {
             disk.remove(&name)?;
@@ -152,6 +154,8 @@ pub(super) fn open(
     let mut walk = Walk::new(&*file, Some(&keys), tip, header.len() as u64);
     // Where the last batch began, if a part in it is zeros: erasing leaves no such batch, and a crash may.
     let mut doubtful = None;
+    // Without a batch the header is what was written last.
+    let mut last_from = 0;
     let stop = loop {
         let (before, from, mark) = (walk.tip.clone(), walk.end, walk.mark);
         let mut has_zeros = false;
@@ -160,7 +164,10 @@ pub(super) fn open(
             has_zeros |= record.is_erased;
             completed.extend_from_slice(record.completed);
         }) {
-            Ok(()) => doubtful = has_zeros.then_some((before, from, mark, known)),
+            Ok(()) => {
+                last_from = from;
+                doubtful = has_zeros.then_some((before, from, mark, known));
+            }
             Err(Ok(stop)) => {
                 completed.truncate(known);
                 break stop;
@@ -184,10 +191,17 @@ pub(super) fn open(
     if let Some(kept) = anchored(header.log, tip.tree.size())? {
         ensure_extends(disk, number, end, &tip, &kept)?;
     }
+    write_again(&mut *file, last_from.min(end), end)?;
     if let Some(tail_end) = tail {
         set_aside(disk, &mut *file, number, end, tail_end)?;
     }
     let torn = unrecorded(disk, number, end)?;
+    if tail.is_none()
+        && let Some(longest) = torn.iter().map(|torn| torn.bytes).max()
+    {
+        // Whoever set it aside may not have got as far as to sync the zeros.
+        clear(&mut *file, end, end + longest)?;
+    }
 
     if !tiers::reach(disk, first)? {
         rebuild(disk, &mut tiers, number)?;
@@ -310,14 +324,29 @@ fn set_aside(
     copy.sync()?;
     disk.rename("torn/unfinished", &name)?;
     disk.sync_folder("torn")?;
-    chunk.fill(0);
+    Ok(clear(file, from, to)?)
+}
+
+/// Overwrites with zeros, and returns once they are on the disk.
+fn clear(file: &mut dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    let zeros = vec![0; 64 * 1024];
     let mut at = from;
     while at < to {
-        let length = chunk.len().min((to - at) as usize);
-        file.write_all_at(&chunk[..length], at)?;
+        let length = zeros.len().min((to - at) as usize);
+        file.write_all_at(&zeros[..length], at)?;
         at += length as u64;
     }
-    Ok(file.sync()?)
+    file.sync()
+}
+
+/// Writes the last batch over itself, and returns once it is on the disk. It was read, but if the sync behind it
+/// failed or never came, only memory has it, and a sync alone would not write what the system takes for clean.
+/// The batches before it were synced before it was written.
+fn write_again(file: &mut dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
+    let mut last = vec![0; (to - from) as usize];
+    let read = file.read_full_at(&mut last, from)?;
+    file.write_all_at(&last[..read], from)?;
+    file.sync()
 }
 
 /// The copies of what was torn at this place.

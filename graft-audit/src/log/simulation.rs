@@ -1,6 +1,7 @@
 //! The log on a disk that crashes and fails: what was acknowledged is there, and what is there is a beginning of
 //! what was written. `GRAFT_AUDIT_SEEDS=100000 cargo test --release simulation` runs more.
 
+mod killed;
 mod naive;
 mod world;
 
@@ -64,8 +65,9 @@ fn random_histories_of_crashes_and_failures_lose_nothing_that_was_acknowledged()
             world = world.live(Script::Random);
             nonces.watch(&world.disk);
             let crash = world.random.next();
-            world = match crash % 3 {
+            world = match crash % 4 {
                 0 => world.restarted(),
+                1 => world.killed(),
                 _ => world.after_crash(crash),
             };
         }

@@ -187,7 +187,8 @@ impl World {
             }
         };
         let Ok(mut log) = opened else { return self };
-        (self.created, self.id) = (true, Some(log.id()));
+        // What an open log holds is there to stay.
+        (self.created, self.id, self.acknowledged) = (true, Some(log.id()), self.attempted.len());
         for step in self.steps(script) {
             self.clock.advance(Duration::from_millis(10));
             match self.step(log, step) {
@@ -353,9 +354,16 @@ impl World {
         self.on(self.disk.after_crash(seed)).settled()
     }
 
-    /// The world after the process was killed.
+    /// The world after the process was killed and, since nothing else happened, all got to the disk.
     pub(super) fn restarted(&self) -> Self {
         self.on(self.disk.copy()).settled()
+    }
+
+    /// The same world on the same machine after the process was killed: what was not synced still is not.
+    pub(super) fn killed(&self) -> Self {
+        self.disk.heal();
+        let acknowledged = self.acknowledged;
+        Self { acknowledged, ..self.on(self.disk.clone()).settled() }
     }
 
     /// Opens a copy, and holds what is in it against what the host was told.
