@@ -60,15 +60,6 @@ impl Arena {
         })
     }
 
-    /// Takes what another holds, behind its own: two arenas still are one batch.
-    pub(super) fn append(&mut self, other: &Self) {
-        self.bytes.truncate(self.used);
-        self.bytes.extend_from_slice(&other.bytes[..other.used]);
-        self.used += other.used;
-        self.count += other.count;
-        self.sealed += other.sealed;
-    }
-
     pub(super) fn count(&self) -> u64 {
         self.count as u64
     }

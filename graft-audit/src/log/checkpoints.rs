@@ -1,6 +1,7 @@
 //! Signed checkpoints, and the anchor that follows them.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -132,8 +133,12 @@ impl Shared {
         match self.vouch(checkpoints, head) {
             Ok(()) => Ok(head),
             Err(error) => {
-                if is_fatal(&error) {
-                    drop(self.stop(self.state(), None));
+                match &error {
+                    AuditError::Io(io) if self.rules.hold.is_some() => {
+                        drop(self.fail(self.state(), io::Error::from(io.kind()).into()));
+                    }
+                    error if is_fatal(error) => drop(self.stop(self.state(), None)),
+                    _ => {}
                 }
                 Err(error)
             }

@@ -26,7 +26,7 @@ impl Shared {
         if self.rules.hold.is_none() || !matches!(error, AuditError::Io(_)) {
             return self.stop(state, Some(error));
         }
-        (state.sealing, state.writing) = (false, false);
+        // Who else leads is not done with it: the flags are for those who set them.
         state.held.get_or_insert(Held { tried: Instant::now(), lost: 0, gap: None });
         self.publish(state)
     }
@@ -35,7 +35,7 @@ impl Shared {
     /// stands for it.
     pub(super) fn lose(&self, state: &mut State) -> Option<Seq> {
         let most = self.rules.hold?;
-        let is_full = state.filling.is_full() || state.filling.sealed() > most;
+        let is_full = state.filling.is_full() || state.filling.sealed() + state.unwritten_bytes > most;
         let next = Seq(state.next);
         let held = state.held.as_mut()?;
         // Once one was lost all are, until the gap is written: a record has one place.
@@ -62,20 +62,29 @@ impl Shared {
         drop(state);
         match self.reopen() {
             Ok(state) => state,
-            Err(error) => self.fail(self.state(), error),
+            Err(error) => {
+                let mut state = self.state();
+                state.sealing = false;
+                self.fail(state, error)
+            }
         }
     }
 
-    /// Opens the log again as [`LogOptions::open`](super::LogOptions::open) does, and writes what was held: one
-    /// batch, with the records of what was set aside and lost.
+    /// Opens the log again as [`LogOptions::open`](super::LogOptions::open) does, and writes the batch that failed;
+    /// once that is on the disk, nothing is held any more.
     fn reopen(&self) -> Result<Guard<'_>, AuditError> {
         let kept = self.checkpoints.lock().map_err(|_| AuditError::Stopped)?.kept().copied();
         let (mut sealing, mut writing) = (self.sealing()?, self.writing()?);
         let disk = Arc::clone(&writing.disk);
-        let opened = recover::open(&*disk, &sealing.key(), |_, _| Ok(kept))?;
+        let opened = match recover::open(&*disk, &sealing.key(), |_, _| Ok(kept)) {
+            // The segment under the new key was not begun.
+            Err(AuditError::WrongKey) if let Some(before) = sealing.key_before() => {
+                recover::open(&*disk, before, |_, _| Ok(kept))?
+            }
+            opened => opened?,
+        };
         let (head, size, now) =
             (Head::from(&opened.tip), opened.tip.tree.size(), self.rules.clock.monotonic());
-        let torn = recover::records(&*self.rules.clock, &opened.torn);
         let segment = Segment::resume(opened.file, opened.end, writing.room())?;
         sealing.reopen(opened.ring, opened.key_from, opened.tip, opened.end, now);
         writing.reopen(segment, opened.tiers);
@@ -89,29 +98,46 @@ impl Shared {
         if size == state.durable + state.unwritten {
             // The batch that failed got there all the same, or there was none.
             sealing.arena.clear();
+            state.vouched.clear();
         } else if size != state.durable {
             return Err(AuditError::Stopped);
         }
-        sealing.arena.append(&state.filling);
-        state.filling.clear();
+        for torn in opened.torn {
+            if !state.torn.contains(&torn) && !state.vouched.contains(&torn) {
+                state.torn.push(torn);
+            }
+        }
+        (state.head, state.durable) = (head, size);
+        (state.unwritten, state.unwritten_bytes) = (sealing.arena.count(), sealing.arena.sealed());
+        if sealing.arena.is_empty() {
+            state.sealing = false;
+        } else {
+            drop(state);
+            // Alone: if it was joined by what came since, each try would make it larger.
+            state = self.write(sealing, Mark::None, None, now);
+            if state.unwritten > 0 {
+                return Ok(state);
+            }
+        }
+        self.release(&mut state)?;
+        Ok(self.publish(state))
+    }
+
+    /// The disk takes records again: what was held is a batch like any other, behind it the record of what was lost.
+    fn release(&self, state: &mut State) -> Result<(), AuditError> {
         if let Some(Held { lost, gap: Some(_), .. }) = state.held.take() {
             let fields = [("lost", FieldValue::U64(lost))];
-            sealing.arena.push(&own::event(&*self.rules.clock, Action::LogGap, fields))?;
+            // Its sequence was taken when the first was lost.
+            state.filling.push(&own::event(&*self.rules.clock, Action::LogGap, fields))?;
         }
-        for record in &torn {
-            sealing.arena.push(record)?;
-            state.next += 1;
+        while let Some(torn) = state.torn.pop_if(|_| !state.filling.is_full()) {
+            for record in recover::records(&*self.rules.clock, &[torn]) {
+                state.put(&record)?;
+            }
+            state.vouched.push(torn);
         }
-        state.head = head;
-        (state.durable, state.unwritten) = (size, sealing.arena.count());
-        state.turn();
-        drop(state);
-        if sealing.arena.is_empty() {
-            let mut state = self.state();
-            state.sealing = false;
-            return Ok(self.publish(state));
-        }
-        Ok(self.write(sealing, Mark::None, None, now))
+        state.called |= !state.filling.is_empty() && !state.threads.is_empty();
+        Ok(())
     }
 }
 

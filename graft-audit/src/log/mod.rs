@@ -319,6 +319,8 @@ impl AuditLog {
     fn batch(&self, order: Order) -> Result<Head, AuditError> {
         let mut state = self.shared.lead(self.shared.alone()?, order);
         state.refuse()?;
+        // What holds records is not there, nor is a key exchanged.
+        state.ensure_not_held()?;
         Ok(state.head())
     }
 }

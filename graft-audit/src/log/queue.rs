@@ -4,6 +4,7 @@
 //! Meanwhile the other arena fills, and its records share the next sync. From two waiters on, and for records that
 //! nobody waits for, the log's own thread leads.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::Waker;
 use std::thread::JoinHandle;
@@ -18,7 +19,7 @@ use super::options::Rules;
 use super::own;
 use super::stages::{Sealing, Writing};
 use super::threads::{EARLY, Patience};
-use super::{Head, Stop};
+use super::{Head, Recovered, Stop};
 use crate::format::Mark;
 use crate::{AuditError, AuditKey};
 
@@ -56,8 +57,13 @@ pub(super) struct State {
     pub(super) stopped: Option<Stop>,
     /// The disk took nothing, and the host chose to go on.
     pub(super) held: Option<Held>,
+    /// What was set aside since, without a record, and with one that is not on the disk yet.
+    pub(super) torn: Vec<Recovered>,
+    pub(super) vouched: Vec<Recovered>,
     /// How many records are in the batch that is being written.
     pub(super) unwritten: u64,
+    /// How many bytes they take once they are sealed.
+    pub(super) unwritten_bytes: usize,
     /// The latest time that a record has.
     latest: u64,
     /// The number of the batch that fills, and behind which record each of the last ones ended.
@@ -105,7 +111,10 @@ impl Shared {
             writing: false,
             stopped: None,
             held: None,
+            torn: Vec::new(),
+            vouched: Vec::new(),
             unwritten: 0,
+            unwritten_bytes: 0,
             latest: 0,
             filling_turn: 0,
             ends: [0; TURNS],
@@ -164,7 +173,12 @@ impl Shared {
         loop {
             state.refuse()?;
             if state.held.is_some() {
-                return Ok(self.resume_in_time(state));
+                state = self.resume_in_time(state);
+                state.refuse()?;
+                if state.held.is_some() {
+                    return Ok(state);
+                }
+                continue;
             }
             if !state.filling.is_full() {
                 return Ok(state);
@@ -222,7 +236,8 @@ impl Shared {
             if let Err(stopped) = state.refuse().and_then(|()| state.ensure_not_held()) {
                 return Some(Err(stopped));
             }
-            if !state.nobody_leads() || self.call(&mut state) {
+            // Whoever leads now may not come back for this one.
+            if self.call(&mut state) || !state.nobody_leads() {
                 break;
             }
             state = self.lead(state, Order::default());
@@ -283,7 +298,7 @@ impl Shared {
         if state.crowded > 0 {
             self.taken.notify_all();
         }
-        state.unwritten = sealing.arena.count();
+        (state.unwritten, state.unwritten_bytes) = (sealing.arena.count(), sealing.arena.sealed());
         state.turn();
         drop(state);
         self.write(sealing, mark, order.change, now)
@@ -324,7 +339,8 @@ impl Shared {
         drop(writing);
         match written {
             Ok(committed) => {
-                (state.durable, state.unwritten) = (committed.size, 0);
+                (state.durable, state.unwritten, state.unwritten_bytes) = (committed.size, 0, 0);
+                state.vouched.clear();
                 state.head = Head::from(&committed);
             }
             Err(error) => return self.fail(state, error),
@@ -355,11 +371,15 @@ impl Shared {
             self.work.notify_one();
         }
         if !state.wakers.is_empty() {
-            let all = state.stopped.is_some() || state.held.is_some();
+            // Without a thread, who is told leads.
+            let all = is_over || state.threads.is_empty();
             let durable = state.durable;
             let ready: Vec<_> = state.wakers.extract_if(.., |(seq, _)| all || *seq < durable).collect();
             drop(state);
-            ready.into_iter().for_each(|(_, waker)| waker.wake());
+            for (_, waker) in ready {
+                // It is the host's: if it panics, the others are told all the same.
+                _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
             return self.state();
         }
         state

@@ -1,8 +1,11 @@
 //! The log on a disk that crashes and fails: what was acknowledged is there, and what is there is a beginning of
 //! what was written. `GRAFT_AUDIT_SEEDS=100000 cargo test --release simulation` runs more.
 
+mod gate;
+mod held;
 mod killed;
 mod naive;
+mod threads;
 mod world;
 
 use sha2::{Digest, Sha256};

@@ -21,6 +21,8 @@ use crate::{AuditError, AuditKey};
 pub(super) struct Sealing {
     sealer: Sealer,
     ring: HostKeys,
+    /// The key before, until the first segment under another is on the disk.
+    key_before: Option<AuditKey>,
     /// The number of the first segment under the same key.
     key_from: u64,
     /// The records of the batch that is being sealed.
@@ -51,6 +53,7 @@ impl Sealing {
         Self {
             sealer: Sealer::resume(ring.segment(), tip),
             ring,
+            key_before: None,
             key_from,
             arena: Arena::default(),
             out: Vec::new(),
@@ -78,6 +81,11 @@ impl Sealing {
         self.ring.key()
     }
 
+    /// The key that opens the log if the batch that was to end the segment under it was not written.
+    pub(super) fn key_before(&self) -> Option<&AuditKey> {
+        self.key_before.as_ref()
+    }
+
     pub(super) fn tip(&self) -> &Tip {
         self.sealer.tip()
     }
@@ -90,6 +98,7 @@ impl Sealing {
         change: Option<AuditKey>,
         now: Duration,
     ) -> Result<Job, AuditError> {
+        self.key_before = None;
         self.out.clear();
         let mut batch = self.sealer.begin(Salt(super::random()?), &mut self.out);
         for (event, fields) in self.arena.iter() {
@@ -105,6 +114,7 @@ impl Sealing {
 
     fn turn(&mut self, change: Option<AuditKey>, now: Duration) -> Result<Next, AuditError> {
         let changes = change.is_some();
+        self.key_before = changes.then(|| self.ring.key());
         self.ring = self.ring.next(change);
         let keys = self.ring.segment();
         let number = keys.number();

@@ -13,10 +13,14 @@ pub(super) const EARLY: usize = 128 * 1024;
 impl Shared {
     /// Has the log's thread write what is there soon, though nobody waits for it.
     pub(super) fn soon(self: &Arc<Self>, mut state: Guard<'_>) {
-        if state.due.is_none() && !state.filling.is_empty() {
+        if state.filling.is_empty() {
+            return;
+        }
+        // Also while somebody leads: who that is does not come back for these.
+        self.start(&mut state);
+        if state.due.is_none() {
             state.due = Some(Instant::now() + self.rules.linger);
             if state.nobody_leads() {
-                self.start(&mut state);
                 self.work.notify_one();
             }
         }
@@ -35,6 +39,7 @@ impl Shared {
 
     /// Starts a thread if there is none, and a second one that seals while the first waits for the disk.
     pub(super) fn start(self: &Arc<Self>, state: &mut State) -> bool {
+        state.threads.retain(|thread| !thread.is_finished());
         let enough = if state.writing && state.filling.sealed() >= EARLY { 2 } else { 1 };
         if self.rules.threads && !state.closing && state.threads.len() < enough {
             let shared = Arc::clone(self);
