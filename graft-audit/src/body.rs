@@ -11,6 +11,8 @@ use crate::canonical::Canonical;
 
 /// The form of body that this code writes: the first byte of each.
 const FORM: u8 = 1;
+/// Who acts in the records that the log makes of its own doing.
+const OWN_ACTOR: &str = "graft-audit";
 
 /// The fields in stored order. Words are stored as numbers of our own, so that a renamed or reordered enum
 /// in the core cannot change what a stored record says.
@@ -83,20 +85,25 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Event, What> {
     })
 }
 
-/// Whether [`decode`] would take these bytes, and the action in them. Allocates nothing.
-pub(crate) fn check(bytes: &[u8]) -> Result<Action, What> {
+/// What the log itself recorded of its own doing and brought to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Own(pub(crate) Action);
+
+/// Whether [`decode`] would take these bytes, and the action in them if the record is the log's own: whoever may
+/// append events does not speak for the log. Allocates nothing.
+pub(crate) fn check(bytes: &[u8]) -> Result<Option<Own>, What> {
     let body = read(bytes)?;
     let names = [Some(body.actor), Some(body.target), body.code];
     if !names.into_iter().flatten().all(Name::is_legal) {
         return Err(What::NotCanonical);
     }
     let action = Action::from_number(body.action).ok_or(What::UnknownAction { found: body.action })?;
-    known("ending", &ENDINGS, ending_number, body.ending)?;
+    let ending = known("ending", &ENDINGS, ending_number, body.ending)?;
     if let Some(decision) = body.decision {
         known("decision", &DECISIONS, decision_number, decision)?;
     }
     signals(body.signals)?;
-    Ok(action)
+    Ok((body.actor == OWN_ACTOR && ending == Ending::Ok).then_some(Own(action)))
 }
 
 fn read(bytes: &[u8]) -> Result<Body<'_>, What> {
@@ -259,7 +266,11 @@ mod tests {
                 if input.first() == Some(&FORM) {
                     prop_assert_eq!(read(&input).is_ok(), slow.is_ok());
                 }
-                prop_assert_eq!(check(&input), decode(&input).map(|event| event.action));
+                let own = |event: Event| {
+                    let is_own = event.actor.as_str() == OWN_ACTOR && event.ending == Ending::Ok;
+                    is_own.then_some(Own(event.action))
+                };
+                prop_assert_eq!(check(&input), decode(&input).map(own));
                 if let Ok(event) = decode(&input) {
                     prop_assert_eq!(printed(&event), input);
                 }

@@ -221,6 +221,15 @@ pub enum What {
     /// A part was overwritten, and no record says so.
     #[error("was erased, and no `log:erase` record behind it says so")]
     ErasedUnrecorded,
+    /// What is missing in front was not pruned by the log.
+    #[error(
+        "is the first that is there, with {first} records before it, and no `log:prune` record of the log says that they \
+         were pruned; put the segments back from a copy"
+    )]
+    PruneUnrecorded {
+        /// The sequence of the first record that is there.
+        first: u64,
+    },
     /// The log ends before a size that an anchor knows.
     #[error(
         "comes before the {anchored} records that an anchor knows: the log was rolled back, or its end cut off"

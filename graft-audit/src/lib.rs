@@ -88,5 +88,7 @@ pub use tree::{
     TIER_WIDTH, TierEntry, TierSource, Tiers, TreeHash, TreeHead, WrongCount, prove_consistency,
     prove_inclusion, root, tier_len, verify_consistency, verify_inclusion,
 };
-pub use verify::{AnchorCheck, AnchorFound, Depth, Erased, Progress, State, Torn, Verifier, VerifyReport};
+pub use verify::{
+    AnchorCheck, AnchorFound, Depth, Erased, Front, Progress, State, Torn, Verifier, VerifyReport,
+};
 pub use witness::{Prove, Witness, WitnessAnchor, WitnessRefusal, WitnessRequest};

@@ -49,9 +49,18 @@ pub(crate) fn event(n: u64) -> Event {
 
 /// What erases the parts of record `seq`.
 pub(crate) fn erasure(seq: u64) -> Event {
-    let (actor, target) = (Name::from_static("host"), Name::from_static("log"));
-    let mut event = Event::new(Timestamp(seq), actor, Action::LogErase, target, Ending::Ok);
-    event.fields = Fields::new([(Name::from_static("seq"), FieldValue::U64(seq))]).expect("one field");
+    own(Action::LogErase, "seq", seq)
+}
+
+/// What the log says of itself when it removes all segments before record `first`.
+pub(crate) fn prune(first: u64) -> Event {
+    own(Action::LogPrune, "first", first)
+}
+
+fn own(action: Action, field: &'static str, number: u64) -> Event {
+    let (actor, target) = (Name::from_static("graft-audit"), Name::from_static("log"));
+    let mut event = Event::new(Timestamp(number), actor, action, target, Ending::Ok);
+    event.fields = Fields::new([(Name::from_static(field), FieldValue::U64(number))]).expect("one field");
     event
 }
 

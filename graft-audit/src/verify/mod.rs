@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod commits;
+#[cfg(test)]
+mod own_records;
 mod report;
 mod seams;
 mod segment;
@@ -20,7 +22,7 @@ use crate::seal::SegmentKeys;
 use crate::tree::TreeHead;
 use crate::{AuditError, What};
 
-pub use report::{AnchorCheck, AnchorFound, Depth, Erased, State, Torn, VerifyReport};
+pub use report::{AnchorCheck, AnchorFound, Depth, Erased, Front, State, Torn, VerifyReport};
 pub(crate) use segment::{Checked, check_segment};
 
 /// How far a verification has come.

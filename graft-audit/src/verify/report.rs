@@ -45,6 +45,23 @@ pub struct Torn {
     pub first_bad: Break,
 }
 
+/// Whether the log begins with its first record, and if not, who says that what is missing was pruned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Nothing is missing.
+    Whole,
+    /// The log itself says so, in this record.
+    Recorded {
+        /// The sequence of the record `log:prune`.
+        by: u64,
+    },
+    /// All of the log was looked at with its keys, and no record says so: somebody removed them.
+    Unrecorded,
+    /// The record that would say so may be where no key opened or behind the first bad place: whoever can remove
+    /// files may have removed them.
+    NotLookedAt,
+}
+
 /// A record of which a part was overwritten with zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -100,6 +117,8 @@ pub struct VerifyReport {
     pub opened: u64,
     /// The sequence of the first record that is there: those before were pruned.
     pub first_seq: u64,
+    /// Who says so.
+    pub front: Front,
     /// How many records there are before the end or the first bad place, pruned ones included, and the root of the
     /// tree over them. Kept elsewhere, it is an anchor.
     pub head: TreeHead,
@@ -175,7 +194,24 @@ impl VerifyReport {
         let records = count(self.records(), "good record", "good records");
         write!(f, "{records} in {}", count(self.segments, "segment", "segments"))?;
         if self.first_seq > 0 {
-            write!(f, ", {} before them pruned", self.first_seq)?;
+            write!(f, ", {} before them not there any more", self.first_seq)?;
+        }
+        match self.front {
+            Front::Whole | Front::Unrecorded => {}
+            Front::Recorded { by } => write!(f, "\npruned: record {by} of the log says so")?,
+            Front::NotLookedAt => f.write_str(match self.depth {
+                Depth::Structure => {
+                    "\nnot vouched for: without the key nobody says that what is missing in front was pruned"
+                }
+                Depth::LastSegment => {
+                    "\nnot looked at: whether the log says that what is missing in front was pruned; the host's key \
+                     opens the last segment only, the master key is needed"
+                }
+                Depth::Sealed => {
+                    "\nnot looked at: whether the log says that what is missing in front was pruned; the walk ended \
+                     at the first bad place"
+                }
+            })?,
         }
         write!(f, "\nroot {} at size {}", self.head.root, self.head.size)
     }

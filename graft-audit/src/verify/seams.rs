@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::report::{AnchorCheck, AnchorFound, Depth, Erased, State, Torn, VerifyReport};
+use super::report::{AnchorCheck, AnchorFound, Depth, Erased, Front, State, Torn, VerifyReport};
 use super::{Checked, Job, Verifier};
 use crate::format::{Mark, Mode, SegmentHeader};
 use crate::scan::Reached;
@@ -42,6 +42,14 @@ pub(super) fn join(verifier: &Verifier<'_>, jobs: Vec<Job>, checked: Vec<Checked
         breaks.extend(found);
         breaks.sort_by_key(|found| (found.segment, found.offset));
     }
+    let first_seq = first.map_or(0, |first| first.tree.size());
+    let front = front(first_seq, &jobs, &checked);
+    if front == Front::Unrecorded {
+        let segment = jobs.first().map_or(0, |job| job.number);
+        breaks_in_all += 1;
+        let what = What::PruneUnrecorded { first: first_seq };
+        breaks.insert(0, Break { segment, place: Place::Segment, seq: first_seq, offset: 0, what });
+    }
     let last = jobs.last().map_or(0, |job| job.number);
     let torn = checked.last().and_then(|found| found.tail.clone()).map(|tail| Torn {
         segment: last,
@@ -49,7 +57,6 @@ pub(super) fn join(verifier: &Verifier<'_>, jobs: Vec<Job>, checked: Vec<Checked
         length: tail.length,
         first_bad: tail.first_bad,
     });
-    let first_seq = first.map_or(0, |first| first.tree.size());
     let roots: Vec<_> = checked.iter().flat_map(|found| &found.roots).copied().collect();
     let mut anchors = Vec::new();
     for &anchor in &verifier.anchors {
@@ -87,6 +94,7 @@ pub(super) fn join(verifier: &Verifier<'_>, jobs: Vec<Job>, checked: Vec<Checked
         segments: jobs.len() as u64,
         opened: opened as u64,
         first_seq,
+        front,
         head,
         last_leaf: good.map_or(crate::Leaf([0; 32]), |good| good.tip.last_leaf),
         last_commit: good.map_or(crate::CommitDigest([0; 32]), |good| good.tip.last_commit),
@@ -150,6 +158,26 @@ fn goes_on(header: &SegmentHeader, last: &Reached) -> bool {
         && last.last_leaf.is_none_or(|leaf| leaf == header.previous_leaf)
         && last.last_commit.is_none_or(|digest| digest == header.previous_commit)
         && last.tree.as_ref().is_none_or(|tree| *tree == header.tree)
+}
+
+/// Whether the log itself says that what is missing in front was pruned.
+fn front(first_seq: u64, jobs: &[Job], checked: &[Checked]) -> Front {
+    if first_seq == 0 {
+        return Front::Whole;
+    }
+    // One that was interrupted left more than it names.
+    let mut recorded =
+        checked.iter().filter_map(|found| found.pruned).filter(|(first, _)| *first >= first_seq);
+    if let Some((_, by)) = recorded.next_back() {
+        return Front::Recorded { by };
+    }
+    // The record may lie behind the place where the walk ended, or in a segment that did not open.
+    let is_looked_at = checked.len() == jobs.len() && checked.iter().all(|found| found.is_whole);
+    if is_looked_at && jobs.iter().all(|job| job.keys.is_some()) {
+        Front::Unrecorded
+    } else {
+        Front::NotLookedAt
+    }
 }
 
 /// Each erased record, and the later one that says so.

@@ -28,6 +28,8 @@ pub(crate) struct Checked {
     pub(crate) erased: Vec<Break>,
     /// The sequence that an erasing record names, and its own.
     pub(crate) erasures: Vec<(u64, u64)>,
+    /// Where the kept part begins by the last word of the log on it, and the record that says so.
+    pub(crate) pruned: Option<(u64, u64)>,
     /// The roots at the sizes of the anchors.
     pub(crate) roots: Vec<TreeHead>,
     /// How it ends, or stood where the walk stopped; `None` if the header is bad.
@@ -54,6 +56,12 @@ impl Checked {
     fn erasure(&mut self, named: u64, by: u64) {
         if self.erasures.len() < MAX_ERASED {
             self.erasures.push((named, by));
+        }
+    }
+
+    fn prune(&mut self, first: u64, by: u64) {
+        if self.pruned.is_none_or(|(known, _)| known <= first) {
+            self.pruned = Some((first, by));
         }
     }
 
@@ -171,24 +179,30 @@ impl Walk<'_> {
             if record.erased && is_committed {
                 self.checked.erased(place(What::ErasedUnrecorded));
             }
-            let (mut is_erasure, mut names) = (false, None);
+            let (mut own, mut seq_field, mut first_field) = (None, None, None);
             let opened = record.open(|kind, part| match (kind, part) {
                 (PartKind::Event, Part::Body(bytes)) => {
-                    is_erasure = body::check(bytes)? == Action::LogErase;
+                    own = body::check(bytes)?;
                     Ok(())
                 }
                 (PartKind::Fields, Part::Body(bytes)) => {
                     let fields = fields::decode(bytes)?;
-                    if let Some(FieldValue::U64(seq)) = fields.find("seq") {
-                        names = Some(*seq);
-                    }
+                    let number = |name| match fields.find(name) {
+                        Some(FieldValue::U64(number)) => Some(*number),
+                        _ => None,
+                    };
+                    (seq_field, first_field) = (number("seq"), number("first"));
                     Ok(())
                 }
                 _ => Ok(()),
             });
-            match (opened, names) {
+            match (opened, own) {
                 (Err(what), _) => self.checked.broken(place(what)),
-                (Ok(()), Some(named)) if is_erasure && is_committed => self.checked.erasure(named, seq),
+                (Ok(()), Some(own)) if is_committed => match (own.0, seq_field, first_field) {
+                    (Action::LogErase, Some(named), _) => self.checked.erasure(named, seq),
+                    (Action::LogPrune, _, Some(first)) => self.checked.prune(first, seq),
+                    _ => {}
+                },
                 _ => {}
             }
         }
