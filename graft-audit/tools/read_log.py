@@ -115,7 +115,7 @@ def read_segment(raw, number, keys, state, out):
             need(seal[:1] + b"\0" + seal[2:128] == says and digest[:8] == raw[at + 160:at + 168], f"byte {at}: no commit of these records")
             need(not key or mac(mac_key, b"commit", place, seal[:128]) == seal[128:], f"byte {at}: the commit is not by its key")
         except (Bad, struct.error, IndexError) as found:
-            later = any(sha(b"\3", raw[i:i + 160])[:8] == raw[i + 160:i + 168] and raw[i + 96:i + 128] != commit for i in range(begin[0], len(raw)) if raw[i] == 67)
+            later = len(raw.rstrip(b"\0")) - begin[0] > 1 << 22 or any(sha(b"\2", raw[i:i + 32])[:8] == raw[i + 32:i + 40] for i in range(begin[0] + 1, len(raw)) if raw[i] == 66) or any(sha(b"\3", raw[i:i + 160])[:8] == raw[i + 160:i + 168] and raw[i + 96:i + 128] != commit for i in range(begin[0], len(raw)) if raw[i] == 67)
             need(not later, str(found))
             return begin[1], begin[2], f"a torn tail from byte {begin[0]} on: {found}"
         end, commit = at + 168, digest

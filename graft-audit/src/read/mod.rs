@@ -125,24 +125,15 @@ impl<F: Files> Reader<F> {
         let numbers = segment_numbers(&files)?;
         let mut opener = Opener::new(&keys, &files)?;
         let Some(&first) = numbers.first() else { return Err(AuditError::Missing) };
-        let mut is_host = None;
-        // A crash during a rotation leaves a last one without a header: then the one before speaks for the key.
-        for &number in numbers.iter().rev().take(2) {
-            match open_segment(&files, number)? {
-                Ok(opened) => {
-                    let found = opener.find(&opened).map_err(|what| header_break(number, what))?;
-                    is_host = Some(found.ok_or(AuditError::WrongKey)?.is_host);
-                    break;
-                }
-                Err(what) if number == first => return Err(header_break(number, what).into()),
-                Err(_) => {}
-            }
-        }
+        let last = numbers.last().copied().unwrap_or(first);
+        let broken = |what| header_break(last, what);
+        let opened = open_segment(&files, last)?.map_err(broken)?;
+        let is_host = opener.find(&opened).map_err(broken)?.ok_or(AuditError::WrongKey)?.is_host;
         let mut reader = Self {
-            at: open_at(&files, &keys, first, is_host == Some(true))?,
+            at: open_at(&files, &keys, first, is_host)?,
             files,
             keys,
-            is_host: is_host == Some(true),
+            is_host,
             from: 0,
             ready: VecDeque::new(),
             failed: None,
@@ -188,29 +179,21 @@ impl<F: Files> Reader<F> {
     fn read_on(&mut self) -> Result<(), AuditError> {
         loop {
             // Looked at before the segment is read: whoever writes finishes a segment before the next is there.
-            let has_next = self.has_segment(self.at.number + 1)?;
+            let next = self.at.number.checked_add(1);
+            let has_next = next.map_or(Ok(false), |number| self.has_segment(number))?;
             self.read_segment(!has_next)?;
             if !self.ready.is_empty() || self.failed.is_some() {
                 return Ok(());
             }
+            let Some(next) = next else { return Ok(()) };
             if self.at.mark != Mark::SegmentEnd {
-                if has_next {
-                    return Err(header_break(self.at.number + 1, What::Seam).into());
-                }
+                return if has_next { Err(header_break(next, What::Seam).into()) } else { Ok(()) };
+            }
+            if !self.has_segment(next)? {
                 return Ok(());
             }
-            if !self.has_segment(self.at.number + 1)? {
-                return Ok(());
-            }
-            let next = match open_at(&self.files, &self.keys, self.at.number + 1, self.is_host) {
-                // Its header is being written, or a crash left it so.
-                Err(AuditError::Broken(found))
-                    if found.what.may_be_torn() && !self.has_segment(self.at.number + 2)? =>
-                {
-                    return Ok(());
-                }
-                next => next?,
-            };
+            // It gets its name with its header in it.
+            let next = open_at(&self.files, &self.keys, next, self.is_host)?;
             if next.tip != self.at.tip {
                 return Err(header_break(next.number, What::Seam).into());
             }

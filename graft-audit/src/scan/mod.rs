@@ -12,7 +12,7 @@ pub(crate) use batch::{Batch, Part, Record};
 pub(crate) use files::read_full;
 pub use files::{Files, Folder};
 pub(crate) use frame::Frame;
-pub(crate) use open::{Opened, has_commit, open_segment, used_length};
+pub(crate) use open::{Opened, open_segment};
 pub(crate) use reached::{Reached, SegmentEnd, Tail};
 pub(crate) use segment::{Item, SegmentScan};
 pub(crate) use window::Window;

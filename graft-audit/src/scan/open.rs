@@ -1,12 +1,14 @@
-//! The header of a segment, and whether anything that counts lies behind a bad one.
+//! The header of a segment, and what may lie behind its last good commit.
 
 use std::io;
 
 use super::files::{Files, read_full};
-use super::frame::Frame;
 use super::window::Window;
 use crate::What;
-use crate::format::{SEGMENT_PREFIX, SegmentHeader, segment_name};
+use crate::format::{
+    BATCH_HEADER_LEN, BatchHeader, COMMIT_LEN, Commit, MAX_BATCH, SEGMENT_PREFIX, SegmentHeader, array,
+    segment_name,
+};
 use crate::seal::SegmentKeys;
 
 /// A header as it was read. Its digest holds.
@@ -64,16 +66,39 @@ impl Opened {
     }
 }
 
-/// Whether a commit stands anywhere in a segment. One whose header is bad and that has none, a crash may have left.
-pub(crate) fn has_commit(files: &dyn Files, number: u64) -> io::Result<bool> {
-    let mut window = Window::new(files, segment_name(number), 0);
-    while Frame::find(&mut window)? {
-        if let Ok(Frame::Commit(_)) = Frame::read(&mut window, 0)? {
-            return Ok(true);
-        }
-        window.advance(1);
+/// Whether bytes behind the last good commit may be what a crash left of one batch: no more than a batch has, no header
+/// of another, and no commit but its own. No batch is written before the one before it is on the disk.
+pub(super) fn is_of_one_batch(
+    files: &dyn Files,
+    name: &str,
+    offset: u64,
+    length: u64,
+    is_own: impl Fn(&Commit) -> bool,
+) -> io::Result<bool> {
+    if length > MAX_BATCH as u64 {
+        return Ok(false);
     }
-    Ok(false)
+    // The end of a frame may be zeros.
+    let mut bytes = vec![0; length as usize + COMMIT_LEN];
+    read_full(files, name, offset, &mut bytes)?;
+    let mut commits = 0;
+    for (at, frame) in bytes.windows(COMMIT_LEN).enumerate() {
+        if at > 0
+            && frame[0] == BatchHeader::KIND
+            && BatchHeader::decode(&array(&frame[..BATCH_HEADER_LEN])).is_ok()
+        {
+            return Ok(false);
+        }
+        if frame[0] == Commit::KIND
+            && let Ok(read) = Commit::decode(&array(frame))
+        {
+            commits += 1;
+            if commits > 1 || !is_own(&read.commit) {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// How many bytes a file has up to the last that is not zero.

@@ -6,12 +6,12 @@ use std::io;
 use super::batch::{Batch, RecordAt, check_parts};
 use super::files::Files;
 use super::frame::Frame;
-use super::open::used_length;
+use super::open::{is_of_one_batch, used_length};
 use super::reached::{Reached, SegmentEnd, Tail};
 use super::window::Window;
 use crate::format::{
-    BATCH_HEADER_LEN, BatchHeader, COMMIT_LEN, COMMIT_MACED, CommitDigest, Leaf, MAX_BATCH, Mark, ReadCommit,
-    RecordHeader, Salt, SegmentHeader, segment_name,
+    BATCH_HEADER_LEN, BatchHeader, COMMIT_LEN, COMMIT_MACED, Commit, CommitDigest, Leaf, MAX_BATCH, Mark,
+    ReadCommit, RecordHeader, Salt, SegmentHeader, segment_name,
 };
 use crate::seal::SegmentKeys;
 use crate::sealer::Tip;
@@ -277,9 +277,7 @@ impl<'a> SegmentScan<'a> {
     fn commit(&mut self, read: &ReadCommit, at: usize, is_whole: bool, was_lost: bool) {
         let commit = &read.commit;
         if self.first_bad.is_some() {
-            let is_own = commit.previous == self.good.last_commit
-                && commit.size - u64::from(commit.count) == self.good.size;
-            self.is_commit_behind |= !is_own;
+            self.is_commit_behind |= !self.is_own(commit);
         }
         let reached = &mut self.reached;
         let mut bad = None;
@@ -349,7 +347,7 @@ impl<'a> SegmentScan<'a> {
         match self.window.bytes().get(at) {
             Some(&RecordHeader::KIND) => Place::Record(self.reached.next),
             Some(&BatchHeader::KIND) if at == 0 => Place::Batch,
-            Some(&crate::format::Commit::KIND) => Place::Commit,
+            Some(&Commit::KIND) => Place::Commit,
             _ => Place::Frame(self.reached.next),
         }
     }
@@ -381,12 +379,20 @@ impl<'a> SegmentScan<'a> {
         good.end = self.window.offset() + self.consumed as u64;
     }
 
+    /// Whether a commit can be that of the batch that was being written behind the last good one.
+    fn is_own(&self, commit: &Commit) -> bool {
+        commit.previous == self.good.last_commit && commit.size - u64::from(commit.count) == self.good.size
+    }
+
     /// How the segment ends, or how it stands where the walk is.
     pub(crate) fn so_far(&self) -> io::Result<SegmentEnd> {
         let mut end = self.end_here();
         if let Some(tail) = &mut end.tail {
             let (files, name) = self.window.source();
             tail.length = used_length(files, name, tail.offset)?;
+            if !is_of_one_batch(files, name, tail.offset, tail.length, |commit| self.is_own(commit))? {
+                end.tail = None;
+            }
         }
         Ok(end)
     }

@@ -7,7 +7,7 @@ use graft_core::{Action, FieldValue};
 
 use super::{Job, VerifyReport};
 use crate::format::PartKind;
-use crate::scan::{Batch, Files, Item, Part, SegmentEnd, SegmentScan, Tail, has_commit, used_length};
+use crate::scan::{Batch, Files, Item, Part, SegmentEnd, SegmentScan, Tail};
 use crate::tree::TreeHead;
 use crate::{Break, Place, What, body, fields};
 
@@ -85,15 +85,7 @@ pub(crate) fn check_segment(
         Ok(opened) => opened,
         Err(what) => {
             let found = Break { segment: job.number, place: Place::Segment, seq: 0, offset: 0, what: *what };
-            // Rotation makes the file first, so a crash can leave one without a header, or with some of it.
-            let is_part =
-                what.may_be_torn() || matches!(what, What::NotALog | What::UnknownVersion { found: 0 });
-            if job.is_last && job.number > 0 && is_part && !has_commit(files, job.number)? {
-                let length = used_length(files, &crate::segment_name(job.number), 0)?;
-                checked.tail = Some(Tail { offset: 0, length, first_bad: found });
-            } else {
-                checked.broken(found);
-            }
+            checked.broken(found);
             return Ok(checked);
         }
     };

@@ -1,7 +1,7 @@
 //! Damaged, cut, reordered, exchanged and forged logs: each is found and named.
 
 use super::*;
-use crate::format::{LogId, Mark, Mode, segment_name};
+use crate::format::{LogId, MAX_BATCH, Mark, Mode, segment_name};
 use crate::sample_log::{MemoryFiles, SampleLog, erasure, event, key, small};
 use crate::tree::{Frontier, TreeHead};
 use crate::{Break, Place, What};
@@ -151,11 +151,13 @@ fn truncating_anywhere_leaves_whole_batches_or_is_found() {
         for keys in [&[1][..], &[]] {
             let report = verify(&files, keys).expect("the other segments have the key");
             let whole = commits.iter().copied().chain([map[2][0].end]).filter(|&end| end <= length).max();
-            assert_eq!(report.breaks, []);
+            // A segment has its header from the beginning, so no crash leaves one without.
+            let is_found = report.breaks.first().map(|found| (found.segment, found.place));
+            assert_eq!(is_found, whole.is_none().then_some((2, Place::Segment)));
             match (&report.torn, whole) {
                 (None, Some(end)) => assert_eq!(end, length),
                 (Some(torn), Some(end)) => assert_eq!((torn.offset, torn.length > 0), (end as u64, true)),
-                (torn, None) => assert_eq!(torn.as_ref().map(|torn| torn.offset), Some(0)),
+                (torn, None) => assert!(torn.is_none()),
             }
             assert_ne!(report.state, State::Closed);
         }
@@ -394,7 +396,7 @@ fn a_torn_batch_is_torn_however_its_sectors_came_and_damage_before_another_commi
     let mut files = log.files.clone();
     files.segment(2).resize(end + 100_000, 0);
     assert_eq!(intact(&files, &[1]).records(), 40);
-    // A segment that was made, and whose header never came.
+    // A segment without a whole header: no crash leaves one, and opening the log refuses it.
     let mut next = small(1, Mode::Readable);
     next.rotate(None);
     for length in [0, 1, 100, 215] {
@@ -403,9 +405,43 @@ fn a_torn_batch_is_torn_however_its_sectors_came_and_damage_before_another_commi
         files.segment(3).resize(1000, 0);
         let report = verify(&files, &[1]).expect("reads");
         assert_eq!(
-            (report.torn.map(|torn| torn.segment), report.breaks, report.state),
-            (Some(3), vec![], State::Cut)
+            (report.torn, report.breaks[0].segment, report.breaks[0].place),
+            (None, 3, Place::Segment)
         );
+    }
+}
+
+#[test]
+fn what_is_more_than_one_batch_is_damage_and_no_torn_tail() {
+    // The check of each commit but the first: nothing but the batch headers tells that there were several.
+    let mut log = SampleLog::new(1, Mode::Readable, key(1));
+    log.singles(0..8);
+    let frames = crate::reference::frames(log.files.segment(0));
+    for batches in 1..8 {
+        for headers in [false, true] {
+            let mut files = log.files.clone();
+            for batch in frames[1..].chunks(3).skip(8 - batches) {
+                files.segment(0)[batch[2].end - 1] ^= 1;
+            }
+            if headers {
+                // The first of them has no header any more.
+                files.segment(0)[frames[1 + 3 * (8 - batches)].start + 20] ^= 1;
+            }
+            for keys in [&[1][..], &[]] {
+                let report = verify(&files, keys).expect("reads");
+                assert_eq!((report.torn.is_some(), report.breaks.is_empty()), (batches == 1, batches == 1));
+            }
+            let read: Vec<_> = crate::Reader::open_files(files, key(1)).expect("opens").collect();
+            assert_eq!(read.last().is_some_and(Result::is_err), batches > 1);
+        }
+    }
+    // No batch is so long, whatever it holds.
+    for (length, is_torn) in [(MAX_BATCH, true), (MAX_BATCH + 1, false)] {
+        let mut files = log.files.clone();
+        let end = files.segment(0).len();
+        files.segment(0).resize(end + length, b'x');
+        let report = verify(&files, &[1]).expect("reads");
+        assert_eq!((report.torn.is_some(), report.breaks.is_empty()), (is_torn, is_torn));
     }
 }
 
