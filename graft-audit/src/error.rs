@@ -212,6 +212,9 @@ pub enum What {
     /// The segment is of another mode than those before.
     #[error("is of another mode than the segments before; somebody wrote it anew")]
     OtherMode,
+    /// A name like a segment's is that of something else: a link, a folder, a pipe, a device.
+    #[error("is not there: what has its name is no regular file; put the segment in its place")]
+    NotAFile,
     /// A segment between two others is not there.
     #[error("is not there, and segments with higher numbers are; put it back from a copy")]
     MissingSegment,

@@ -130,7 +130,7 @@ def main(arguments):
     try:
         folder = pathlib.Path(arguments[0])
         keys = [bytes.fromhex(pathlib.Path(name).read_text()) for name in arguments[1:]]
-        segments = {int(path.stem): path.read_bytes() for path in sorted(folder.glob("[0-9]" * 10 + ".seg"))}
+        segments = {int(path.stem): path.read_bytes() if path.is_file() and not path.is_symlink() else b"" for path in sorted(folder.glob("[0-9]" * 10 + ".seg"))}
     except (OSError, ValueError) as error:
         print(f"the log or a key cannot be read: {error.__class__.__name__}", file=sys.stderr)
         return 2

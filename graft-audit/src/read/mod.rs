@@ -205,6 +205,8 @@ impl<F: Files> Reader<F> {
         match self.files.read_at(&crate::segment_name(number), 0, &mut [0]) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Opening it says what is wrong with it.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(true),
             Err(error) => Err(error.into()),
         }
     }

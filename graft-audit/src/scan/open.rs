@@ -28,7 +28,10 @@ pub(crate) struct Opened {
 pub(crate) fn open_segment(files: &dyn Files, number: u64) -> io::Result<Result<Opened, What>> {
     let name = segment_name(number);
     let mut prefix = [0; SEGMENT_PREFIX];
-    let found = read_full(files, &name, 0, &mut prefix)?;
+    let found = match read_full(files, &name, 0, &mut prefix) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Ok(Err(What::NotAFile)),
+        found => found?,
+    };
     let torn =
         |found: usize, expected: usize| What::TornTail { found: found as u64, expected: expected as u64 };
     if found < SEGMENT_PREFIX || prefix == [0; SEGMENT_PREFIX] {
