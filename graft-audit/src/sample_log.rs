@@ -138,10 +138,15 @@ impl SampleLog {
     /// Goes on in another segment, under `key` if one is given.
     pub(crate) fn rotate(&mut self, key: Option<AuditKey>) {
         self.batch(&[], Mark::SegmentEnd);
-        self.number += 1;
         if let Some(key) = key {
-            (self.key, self.key_from, self.ratchet) = (key, self.number, None);
+            (self.key, self.key_from, self.ratchet) = (key, self.number + 1, None);
         }
+        self.begin_next();
+    }
+
+    /// The segment behind a commit that ended one.
+    pub(crate) fn begin_next(&mut self) {
+        self.number += 1;
         let tip = self.sealer.take().expect("there is one").tip().clone();
         self.start(tip);
     }

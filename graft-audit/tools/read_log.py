@@ -114,14 +114,14 @@ def read_segment(raw, number, keys, state, out):
             says = struct.pack(">cxxxIQ", b"C", size - first, size) + salt + leaf + root(tree) + commit
             need(seal[:1] + b"\0" + seal[2:128] == says and digest[:8] == raw[at + 160:at + 168], f"byte {at}: no commit of these records")
             need(not key or mac(mac_key, b"commit", place, seal[:128]) == seal[128:], f"byte {at}: the commit is not by its key")
+            need(seal[1] == 2 or raw[at + 168:].strip(b"\0") or not any(" erased" in line for line in listed), f"byte {begin[0]}: a part of the last batch is zeros")
         except (Bad, struct.error, IndexError) as found:
             later = len(raw.rstrip(b"\0")) - begin[0] > 1 << 22 or any(sha(b"\2", raw[i:i + 32])[:8] == raw[i + 32:i + 40] for i in range(begin[0] + 1, len(raw)) if raw[i] == 66) or any(sha(b"\3", raw[i:i + 160])[:8] == raw[i + 160:i + 168] and raw[i + 96:i + 128] != commit for i in range(begin[0], len(raw)) if raw[i] == 67)
             need(not later, str(found))
             return begin[1], begin[2], f"a torn tail from byte {begin[0]} on: {found}"
         end, commit = at + 168, digest
-        good = (end, (log, leaf, commit, tree[:]), seal[1])
         print(*listed, f"commit {size} root {root(tree).hex()}", sep="\n", file=out)
-        listed = []
+        good, listed = (end, (log, leaf, commit, tree[:]), seal[1]), []
     return good[1], good[2], None
 
 def main(arguments):

@@ -214,7 +214,8 @@ impl<F: Files> Reader<F> {
     /// Reads some batches of the segment that the reader is in.
     fn read_segment(&mut self, is_last: bool) -> Result<(), AuditError> {
         let Position { number, offset, tip, keys, .. } = &self.at;
-        let mut scan = SegmentScan::resume(&self.files, *number, *offset, tip, keys.as_ref());
+        let mut scan =
+            SegmentScan::resume(&self.files, *number, *offset, tip, keys.as_ref()).in_last(is_last);
         let mut first_bad: Option<Break> = None;
         // Of a batch that holds something broken, what lies before that.
         let mut doubtful = VecDeque::new();

@@ -42,6 +42,8 @@ pub(crate) struct SegmentScan<'a> {
     breaks: VecDeque<Break>,
     first_bad: Option<Break>,
     is_commit_behind: bool,
+    /// Whether no segment follows.
+    is_last: bool,
     /// Whether a commit said that the segment ends there.
     has_ended: bool,
     /// A batch that was walked over and not handed out yet, with its commit if it has one.
@@ -110,6 +112,7 @@ impl<'a> SegmentScan<'a> {
             breaks: VecDeque::new(),
             first_bad: None,
             is_commit_behind: false,
+            is_last: false,
             has_ended: false,
             ready: None,
             consumed: 0,
@@ -118,6 +121,13 @@ impl<'a> SegmentScan<'a> {
             watched: Vec::new(),
             roots: Vec::new(),
         }
+    }
+
+    /// Tells whether no segment follows. Then a batch with zeros in it and nothing behind it is a torn one: what names
+    /// an erased record comes in a later batch.
+    pub(crate) fn in_last(mut self, is_last: bool) -> Self {
+        self.is_last = is_last;
+        self
     }
 
     /// Asks for the root of the tree at each of these sizes that the walk passes.
@@ -187,7 +197,7 @@ impl<'a> SegmentScan<'a> {
             let frame = match Frame::read(&mut self.window, at)? {
                 Ok(frame) => frame,
                 Err(what) => {
-                    if at == 0 && !was_lost && self.is_nothing_behind()? {
+                    if at == 0 && !was_lost && self.is_nothing_behind(0)? {
                         return Ok(Walked::Nothing);
                     }
                     return Ok(self.lose(at, self.place_at(at), what));
@@ -230,6 +240,7 @@ impl<'a> SegmentScan<'a> {
                     if is_first && !was_lost {
                         self.broken(at, Place::Commit, What::Misplaced);
                     }
+                    self.doubt(at + COMMIT_LEN)?;
                     self.commit(&read, at, is_whole, was_lost && is_first);
                     self.consumed = at + COMMIT_LEN;
                     return Ok(Walked::Committed(read));
@@ -272,6 +283,20 @@ impl<'a> SegmentScan<'a> {
         self.records.push(record);
         self.reached.push(leaf);
         self.note_root();
+    }
+
+    /// Looks at the batch whose commit ends at byte `end` of the window: is it whole but for a part that never came?
+    fn doubt(&mut self, end: usize) -> io::Result<()> {
+        let zeros = self.records.iter().find(|record| record.erased != 0);
+        if let Some(record) = zeros.filter(|_| self.is_last && self.first_bad.is_none())
+            && self.is_nothing_behind(end)?
+        {
+            let (seq, at) = (record.header.seq, record.at - record.header.len());
+            let offset = self.window.offset() + at as u64;
+            let (segment, place, what) = (self.number, Place::Record(seq), What::DamagedBody);
+            self.note(Break { segment, place, seq, offset, what });
+        }
+        Ok(())
     }
 
     fn commit(&mut self, read: &ReadCommit, at: usize, is_whole: bool, was_lost: bool) {
@@ -325,7 +350,10 @@ impl<'a> SegmentScan<'a> {
     /// Notes a broken place at byte `at` of the window.
     fn broken(&mut self, at: usize, place: Place, what: What) {
         let offset = self.window.offset() + at as u64;
-        let found = Break { segment: self.number, place, seq: self.reached.next, offset, what };
+        self.note(Break { segment: self.number, place, seq: self.reached.next, offset, what });
+    }
+
+    fn note(&mut self, found: Break) {
         self.first_bad.get_or_insert_with(|| found.clone());
         self.breaks.push_back(found);
     }
@@ -352,14 +380,14 @@ impl<'a> SegmentScan<'a> {
         }
     }
 
-    /// Whether there are only zeros from the window on.
-    fn is_nothing_behind(&mut self) -> io::Result<bool> {
-        if self.window.bytes().first().is_some_and(|&byte| byte != 0) {
+    /// Whether there are only zeros from byte `at` of the window on.
+    fn is_nothing_behind(&self, at: usize) -> io::Result<bool> {
+        if self.window.bytes().get(at).is_some_and(|&byte| byte != 0) {
             return Ok(false);
         }
         // A look ahead that leaves the window where it is.
         let (files, name) = self.window.source();
-        Ok(!Window::new(files, name.to_owned(), self.window.offset()).skip_zeros()?)
+        Ok(!Window::new(files, name.to_owned(), self.window.offset() + at as u64).skip_zeros()?)
     }
 
     fn note_root(&mut self) {

@@ -65,6 +65,14 @@ impl Checked {
         }
     }
 
+    /// All that was found behind the last good commit, before which there are so many records, is in a torn tail.
+    fn forget_behind(&mut self, size: u64) {
+        (self.breaks, self.breaks_in_all) = (Vec::new(), 0);
+        self.erased.retain(|found| found.seq < size);
+        self.erasures.retain(|(_, by)| *by < size);
+        self.pruned = self.pruned.filter(|(_, by)| *by < size);
+    }
+
     fn broken(&mut self, found: Break) {
         self.breaks_in_all += 1;
         if self.breaks.len() < VerifyReport::MAX_BREAKS {
@@ -89,7 +97,8 @@ pub(crate) fn check_segment(
             return Ok(checked);
         }
     };
-    let mut scan = SegmentScan::new(files, &opened.header, opened.len, job.keys.as_ref());
+    let mut scan =
+        SegmentScan::new(files, &opened.header, opened.len, job.keys.as_ref()).in_last(job.is_last);
     scan.watch(anchors.iter().map(|anchor| anchor.size).collect());
     let mut walk = Walk { all, is_last: job.is_last, number: job.number, progress, checked };
     let mut is_whole = walk.walk(&mut scan)?;
@@ -100,8 +109,9 @@ pub(crate) fn check_segment(
             break;
         }
         std::thread::sleep(BETWEEN_LOOKS);
-        walk.forget_tail();
-        let mut scan = SegmentScan::resume(files, job.number, end.end, &end.tip, job.keys.as_ref());
+        walk.checked.forget_behind(end.tip.tree.size());
+        let mut scan =
+            SegmentScan::resume(files, job.number, end.end, &end.tip, job.keys.as_ref()).in_last(true);
         scan.watch(
             anchors.iter().map(|anchor| anchor.size).filter(|&size| size > end.tip.tree.size()).collect(),
         );
@@ -119,7 +129,7 @@ pub(crate) fn check_segment(
         && let Some(tail) = end.tail.take()
     {
         // No commit lies behind, so all that was found is in the tail.
-        (checked.breaks, checked.breaks_in_all) = (Vec::new(), 0);
+        checked.forget_behind(end.tip.tree.size());
         checked.tail = Some(tail);
     }
     (checked.end, checked.is_whole) = (Some(end), is_whole);
@@ -151,11 +161,6 @@ impl Walk<'_> {
         let Some(first) = self.checked.first_bad() else { return true };
         // Whether the first break in the last segment is a torn tail shows only behind it.
         self.all || (self.is_last && first.what.may_be_torn() && !scan.is_commit_behind())
-    }
-
-    /// What was found behind the last good commit was not written to its end.
-    fn forget_tail(&mut self) {
-        (self.checked.breaks, self.checked.breaks_in_all) = (Vec::new(), 0);
     }
 
     fn batch(&mut self, mut batch: Batch<'_>) {

@@ -360,7 +360,7 @@ fn an_erased_part_is_accepted_only_with_a_later_record_of_it() {
     // One that comes before the record names nothing yet.
     let mut early = SampleLog::new(1, Mode::Readable, key(1));
     early.batch(&[erasure(1)], Mark::None);
-    early.batch(&[event(1)], Mark::None);
+    early.singles(1..3);
     let frames = crate::reference::frames(early.files.segment(0));
     early.files.segment(0)[frames[5].start + 92..frames[5].end].fill(0);
     assert_eq!(verify(&early.files, &[1]).expect("reads").breaks[0].what, What::ErasedUnrecorded);
@@ -408,6 +408,47 @@ fn a_torn_batch_is_torn_however_its_sectors_came_and_damage_before_another_commi
             (report.torn, report.breaks[0].segment, report.breaks[0].place),
             (None, 3, Place::Segment)
         );
+    }
+}
+
+#[test]
+fn zeros_in_the_last_batch_are_a_torn_batch_until_something_follows_it() {
+    let mut log = SampleLog::new(1, Mode::Readable, key(1));
+    log.singles(0..2);
+    let before = log.len();
+    log.batch(&[event(2), event(3)], Mark::None);
+    let frames = crate::reference::frames(log.files.segment(0));
+    let part = frames[9].start + 92..frames[9].end;
+    assert_eq!((frames.len(), before), (11, frames[7].start));
+    for room in [0, 1000] {
+        let mut files = log.files.clone();
+        files.segment(0)[part.clone()].fill(0);
+        let end = files.segment(0).len();
+        files.segment(0).resize(end + room, 0);
+        for keys in [&[1][..], &[]] {
+            let report = verify(&files, keys).expect("reads");
+            assert_eq!((report.records(), report.breaks_in_all, report.erased_in_all), (2, 0, 0));
+            let torn = report.torn.expect("a torn batch");
+            assert_eq!((torn.offset, torn.length), (before as u64, (end - before) as u64));
+            let (place, what) = (torn.first_bad.place, torn.first_bad.what);
+            assert_eq!((place, what), (Place::Record(3), What::DamagedBody));
+            assert_eq!((torn.first_bad.seq, torn.first_bad.offset), (3, frames[9].start as u64));
+        }
+        let read: Vec<_> = crate::Reader::open_files(files, key(1)).expect("opens").collect();
+        assert!(read.len() == 2 && read.iter().all(Result::is_ok), "{read:?}");
+    }
+    // Another batch behind it, or a segment: then it was whole once.
+    for is_rotated in [false, true] {
+        let mut log = SampleLog::new(1, Mode::Readable, key(1));
+        log.singles(0..2);
+        log.batch(&[event(2), event(3)], if is_rotated { Mark::SegmentEnd } else { Mark::None });
+        if is_rotated {
+            log.begin_next();
+        }
+        log.batch(&[erasure(3)], Mark::None);
+        log.files.segment(0)[part.clone()].fill(0);
+        assert_eq!(intact(&log.files, &[1]).erased, [Erased { seq: 3, recorded_by: Some(4) }]);
+        assert_eq!(crate::Reader::open_files(log.files, key(1)).expect("opens").count(), 5);
     }
 }
 
