@@ -47,6 +47,7 @@ fn segments_dropped_from_the_front_are_found_with_the_keys() {
             let report = verify(&dropped(mode, &prune(first), segments), &[1]);
             assert_eq!(report.front == Front::Recorded { by: 12 }, is_said);
             assert_eq!(report.breaks.is_empty(), is_said);
+            assert_eq!(report.to_string().contains("before them pruned"), is_said, "{report}");
         }
     }
     assert_eq!(verify(&small(1, Mode::Readable).files, &[1]).front, Front::Whole);

@@ -194,7 +194,9 @@ impl VerifyReport {
         let records = count(self.records(), "good record", "good records");
         write!(f, "{records} in {}", count(self.segments, "segment", "segments"))?;
         if self.first_seq > 0 {
-            write!(f, ", {} before them not there any more", self.first_seq)?;
+            let is_said = matches!(self.front, Front::Recorded { .. });
+            let gone = if is_said { "pruned" } else { "not there" };
+            write!(f, ", {} before them {gone}", self.first_seq)?;
         }
         match self.front {
             Front::Whole | Front::Unrecorded => {}
