@@ -453,6 +453,18 @@ fn zeros_in_the_last_batch_are_a_torn_batch_until_something_follows_it() {
 }
 
 #[test]
+fn the_highest_number_in_a_name_is_a_gap_and_no_panic() {
+    let mut log = small(1, Mode::Readable);
+    log.files.0.insert(segment_name(u64::MAX), b"x".to_vec());
+    for all in [false, true] {
+        let report = Verifier::new().key(key(1)).all(all).verify_files(&log.files).expect("reads");
+        let found = report.first_bad().expect("it is found");
+        assert_eq!((found.segment, found.what), (3, What::MissingSegment));
+    }
+    assert!(matches!(crate::Reader::open_files(log.files, key(1)), Err(AuditError::Broken(_))));
+}
+
+#[test]
 fn what_is_more_than_one_batch_is_damage_and_no_torn_tail() {
     // The check of each commit but the first: nothing but the batch headers tells that there were several.
     let mut log = SampleLog::new(1, Mode::Readable, key(1));
