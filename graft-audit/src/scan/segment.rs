@@ -418,11 +418,20 @@ impl<'a> SegmentScan<'a> {
         if let Some(tail) = &mut end.tail {
             let (files, name) = self.window.source();
             tail.length = used_length(files, name, tail.offset)?;
-            if !is_of_one_batch(files, name, tail.offset, tail.length, |commit| self.is_own(commit))? {
+            let is_of_one =
+                is_of_one_batch(files, name, tail.offset, tail.length, |commit| self.is_own(commit))?;
+            // Of a log that is being written there may be more by now, and the batch before that is whole.
+            if !is_of_one && !self.is_whole_by_now(&end.tip)? {
                 end.tail = None;
             }
         }
         Ok(end)
+    }
+
+    /// Whether a good batch stands behind the last good commit since the walk came by.
+    fn is_whole_by_now(&self, tip: &Tip) -> io::Result<bool> {
+        let mut again = Self::resume(self.window.source().0, self.number, self.good.end, tip, self.keys);
+        Ok(matches!(again.next()?, Item::Batch(batch) if batch.commit.is_some()))
     }
 
     fn end_here(&self) -> SegmentEnd {
