@@ -29,6 +29,9 @@ pub enum AuditError {
     /// The event does not fit a record. Nothing was written and the log goes on.
     #[error("the event does not fit a record; record it with fewer fields")]
     TooLarge,
+    /// Only the log itself records actions of the log. Nothing was written and the log goes on.
+    #[error("only the log itself records what was done to it; record this under another action")]
+    OwnAction,
     /// A write or a sync failed before, so nothing more is acknowledged.
     #[error("a write to the log failed earlier; open the log again before recording more")]
     Stopped,

@@ -141,10 +141,19 @@ impl AuditLog {
     /// Appends one event and returns once it has survived what `durability` says.
     ///
     /// # Errors
-    /// [`AuditError::TooLarge`] or [`AuditError::Busy`], after which the log goes on; after `Busy` the event may be
+    /// [`AuditError::OwnAction`] if it is for the log to say that; [`AuditError::TooLarge`] or
+    /// [`AuditError::Busy`], after which the log goes on as well; after `Busy` the event may be
     /// in the log later. [`AuditError::Io`] if the disk refused, and [`AuditError::Stopped`] from then on; the event
     /// may then be in the log or not.
     pub fn append_with(&self, event: &Event, durability: Durability) -> Result<Seq, AuditError> {
+        if own::is_own(event.action) {
+            return Err(AuditError::OwnAction);
+        }
+        self.append_own(event, durability)
+    }
+
+    /// The same, of an event that the log may have made itself.
+    fn append_own(&self, event: &Event, durability: Durability) -> Result<Seq, AuditError> {
         let (state, seq) = self.shared.push(event)?;
         match durability {
             Durability::Fsync => match self.shared.wait(state, seq) {
@@ -312,7 +321,7 @@ impl AuditLog {
         let fields = [("withheld", FieldValue::U64(withheld))];
         let mut event = own::event(&*self.shared.rules.clock, Action::LogExport, fields);
         event.actor = by;
-        self.append_with(&event, Durability::Fsync)
+        self.append_own(&event, Durability::Fsync)
     }
 
     /// Writes one batch, whatever is in it.

@@ -5,6 +5,11 @@ use graft_core::{Action, Clock, Ending, Event, FieldValue, Fields, Name};
 const ACTOR: Name = Name::from_static("graft-audit");
 const TARGET: Name = Name::from_static("log");
 
+/// Whether only the log itself records this: verifiers and readers believe what it says of the log.
+pub(super) fn is_own(action: Action) -> bool {
+    action.as_str().starts_with("log:")
+}
+
 /// A record of the log about itself, with these numbers and names.
 pub(super) fn event<const N: usize>(
     clock: &dyn Clock,

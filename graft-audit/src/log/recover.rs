@@ -12,7 +12,7 @@ use super::tiers::{self, TierFiles};
 use super::walk::{Stop, Walk};
 use crate::anchor::{AnchorError, Anchored};
 use crate::disk::{Disk, DiskFile, Open};
-use crate::format::{LogId, Mark, ReadHeader, SEGMENT_PREFIX, SegmentHeader, array};
+use crate::format::{LogId, MAX_BATCH, Mark, ReadHeader, SEGMENT_PREFIX, SegmentHeader, array};
 use crate::format::{segment_name, segment_number};
 use crate::sealer::Tip;
 use crate::tree::Frontier;
@@ -53,10 +53,12 @@ pub(super) struct Opened {
 
 /// The numbers of the segments that are there, without a gap.
 pub(super) fn segments(disk: &dyn Disk) -> Result<Vec<u64>, AuditError> {
-    let numbers: Vec<_> = disk.list("")?.iter().filter_map(|name| segment_number(name)).collect();
-    match numbers.windows(2).find(|pair| pair[1] != pair[0] + 1) {
+    let mut numbers: Vec<_> = disk.list("")?.iter().filter_map(|name| segment_number(name)).collect();
+    // As text, a number of eleven digits comes before one of ten.
+    numbers.sort_unstable();
+    match numbers.windows(2).find(|pair| pair[0].checked_add(1) != Some(pair[1])) {
         Some(pair) => {
-            let (segment, what) = (pair[0] + 1, What::MissingSegment);
+            let (segment, what) = (pair[0].saturating_add(1), What::MissingSegment);
             Err(Break { segment, place: Place::Segment, seq: 0, offset: 0, what }.into())
         }
         None => Ok(numbers),
@@ -180,7 +182,8 @@ pub(super) fn open(
         completed.truncate(known);
     }
     let tail = tail(&*file, walk.end)?;
-    if tail.is_some() && !walk.is_torn()? {
+    let is_too_long = |tail: u64| tail - walk.end > MAX_BATCH as u64;
+    if tail.is_some_and(is_too_long) || tail.is_some() && !walk.is_torn()? {
         let what = match stop {
             Stop::Broken(what) => what,
             Stop::End => What::DamagedBody,
@@ -229,15 +232,17 @@ fn ensure_extends(
         let file = disk.open(&segment_name(number), Open::Read)?;
         let header = header(&*file, number)?;
         let is_before = header.parsed.tree.size() <= size;
-        from.push((file, header));
+        from.push(number);
         if is_before {
             break;
         }
     }
     let mut matches = false;
     let mut before: Option<Tip> = None;
-    for (file, header) in from.into_iter().rev() {
-        let (number, length, begins) = (header.parsed.number, header.len(), header.tip());
+    for number in from.into_iter().rev() {
+        let file = disk.open(&segment_name(number), Open::Read)?;
+        let header = header(&*file, number)?;
+        let (length, begins) = (header.len(), header.tip());
         if before.is_some_and(|before| before != begins) {
             return Err(AnchorError::Fork.into());
         }
@@ -285,7 +290,8 @@ fn tail(file: &dyn DiskFile, end: u64) -> io::Result<Option<u64>> {
         if let Some(found) = chunk[..read].iter().rposition(|byte| *byte != 0) {
             last = Some(at + found as u64 + 1);
         }
-        if read < chunk.len() {
+        // More than a crash can leave is not looked at.
+        if read < chunk.len() || last.is_some_and(|last| last - end > MAX_BATCH as u64) {
             return Ok(last);
         }
         at += read as u64;

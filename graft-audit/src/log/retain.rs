@@ -44,7 +44,7 @@ impl AuditLog {
         }
         let fields = [("segments", FieldValue::U64(pruned.segments)), ("first", FieldValue::U64(first))];
         let record = own::event(&*self.shared.rules.clock, Action::LogPrune, fields);
-        self.append_with(&record, Durability::Fsync)?;
+        self.append_own(&record, Durability::Fsync)?;
         // Nothing else touches the folder meanwhile.
         let writing = self.shared.writing()?;
         for number in old {
@@ -74,8 +74,10 @@ impl AuditLog {
         let (number, from, length) = place(&*disk, seq)?;
         let fields = [("seq", FieldValue::U64(seq.0))];
         let record = own::event(&*self.shared.rules.clock, Action::LogErase, fields);
-        self.append_with(&record, Durability::Fsync)?;
+        self.append_own(&record, Durability::Fsync)?;
         let writing = self.shared.writing()?;
+        // One that failed is not forgotten for this one.
+        finish_erasing(&*writing.disk)?;
         // From here on it will be done, if not now then when the log is opened again: half a part is damage.
         writing.disk.replace(ERASING, &seq.0.to_be_bytes())?;
         overwrite(&*writing.disk, number, from, length)
@@ -93,6 +95,8 @@ pub(super) fn finish_erasing(disk: &dyn Disk) -> Result<(), AuditError> {
         Err(error) => return Err(error.into()),
         Ok(_) => return Ok(disk.remove(ERASING)?),
     };
+    // Its name may be seen and not durable.
+    disk.replace(ERASING, &seq.0.to_be_bytes())?;
     match place(disk, seq) {
         Ok((number, from, length)) => overwrite(disk, number, from, length),
         Err(AuditError::NoRecord) => Ok(disk.remove(ERASING)?),

@@ -141,13 +141,17 @@ impl<'f> Walk<'f> {
         Ok(())
     }
 
-    /// Whether what lies behind the end is what a crash leaves of one batch: no commit but its own, and if that
-    /// one is there, a sector of the batch that is not.
+    /// Whether what lies behind the end is what a crash leaves of one batch: no header and no commit but its own, and
+    /// if the commit is there, a sector of the batch that is not. No batch is written before the last one is synced.
     pub(super) fn is_torn(&mut self) -> Result<bool, AuditError> {
         let (mut at, mut own) = (self.end, None);
         loop {
+            let is_behind = at > self.end;
             let Some(bytes) = self.bytes(at, COMMIT_LEN).map_err(flat)? else { break };
             let bytes: [u8; COMMIT_LEN] = array(bytes);
+            if is_behind && bytes[0] == BatchHeader::KIND && BatchHeader::decode(&array(&bytes)).is_ok() {
+                return Ok(false);
+            }
             if bytes[0] == Commit::KIND
                 && let Ok(found) = Commit::decode(&bytes)
             {

@@ -366,3 +366,64 @@ fn a_proof_is_found_without_reading_the_log() {
     let beyond = prove_record(&files, head.size, &checkpoint).err();
     assert!(matches!(beyond, Some(RecordProofError::NotYet { .. })), "{beyond:?}");
 }
+
+#[test]
+fn only_the_log_itself_records_what_was_done_to_it() {
+    let folder = Folder::new("own");
+    let log = AuditLog::create(&folder.0, &key()).expect("creates");
+    log.append(&event()).expect("appends");
+    let own = [Action::LogErase, Action::LogPrune, Action::LogOpen, Action::LogGap, Action::LogClock];
+    for action in own {
+        let made_up = Event { action, ..event() };
+        assert!(matches!(log.append(&made_up), Err(AuditError::OwnAction)), "{action:?}");
+        assert!(matches!(log.submit(&made_up), Err(AuditError::OwnAction)), "{action:?}");
+    }
+    log.erase(Seq(0)).expect("erases");
+    log.record_export(Name::from_static("auditor:ann"), 0).expect("records");
+    assert_eq!(log.close().expect("closes").size, 3);
+    assert_eq!(verified(&folder).records(), 3);
+}
+
+/// Every commit but the first no longer agrees with its check: no crash leaves so many batches.
+#[test]
+fn many_batches_are_not_one_torn_tail() {
+    let folder = Folder::new("tail");
+    let log = AuditLog::create(&folder.0, &key()).expect("creates");
+    (0..10).for_each(|_| _ = log.append(&event()).expect("appends"));
+    drop(log);
+    let segment = folder.0.join("0000000000.seg");
+    let mut bytes = std::fs::read(&segment).expect("reads");
+    let is_commit = |at: &usize| bytes[*at..].starts_with(&[b'C', 0, 0, 0, 0, 0, 0, 1]);
+    let commits: Vec<_> = (0..bytes.len()).filter(is_commit).collect();
+    assert_eq!(commits.len(), 10);
+    commits[1..].iter().for_each(|commit| bytes[commit + 167] ^= 1);
+    std::fs::write(&segment, &bytes).expect("writes");
+    assert!(matches!(AuditLog::open(&folder.0, &key()), Err(AuditError::Broken(_))));
+    // The last one alone is torn.
+    commits[1..9].iter().for_each(|commit| bytes[commit + 167] ^= 1);
+    std::fs::write(&segment, &bytes).expect("writes");
+    assert_eq!(AuditLog::open(&folder.0, &key()).expect("opens").recovered().len(), 1);
+}
+
+#[test]
+fn a_tail_longer_than_any_batch_is_refused_and_not_copied() {
+    let folder = Folder::new("long-tail");
+    AuditLog::create(&folder.0, &key()).expect("creates").append(&event()).expect("appends");
+    let segment = std::fs::OpenOptions::new().append(true).open(folder.0.join("0000000000.seg"));
+    let mut segment = segment.expect("opens");
+    segment.set_len(8 << 20).expect("grows");
+    std::io::Write::write_all(&mut segment, b"x").expect("writes");
+    assert!(matches!(AuditLog::open(&folder.0, &key()), Err(AuditError::Broken(_))));
+    assert!(!folder.0.join("torn").exists());
+}
+
+#[test]
+fn numbers_of_segments_that_no_log_reaches_are_refused() {
+    let folder = Folder::new("numbers");
+    AuditLog::create(&folder.0, &key()).expect("creates").close().expect("closes");
+    std::fs::remove_file(folder.0.join("0000000000.seg")).expect("removes");
+    for number in [20_000_000_000, u64::MAX - 1, u64::MAX] {
+        std::fs::write(folder.0.join(format!("{number:010}.seg")), b"x").expect("writes");
+        assert!(matches!(AuditLog::open(&folder.0, &key()), Err(AuditError::Broken(_))), "{number}");
+    }
+}

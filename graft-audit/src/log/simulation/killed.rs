@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use graft_core::Seq;
+
 use super::naive;
 use super::world::{self, NonceWatch, Script, World};
-use crate::AuditError;
 use crate::disk::{Fault, SimulatedDisk};
 use crate::log::LogOptions;
+use crate::{AuditError, Verifier};
 
 /// Holds that the log opens after the power failed, and has these calls.
 fn ensure_there(disk: &SimulatedDisk, world: &World, calls: &[u64]) {
@@ -118,4 +120,29 @@ fn killed_in_a_rotation_and_again_in_the_opening_a_sealed_log_still_opens() {
             }
         }
     }
+}
+
+#[test]
+fn an_erasing_that_failed_is_finished_although_another_came_behind_it() {
+    let mut failed = 0;
+    for at in 0..60 {
+        let world = World::run(SimulatedDisk::new(at), Script::Short, false, None);
+        let log = world.open().expect("opens");
+        log.flush().expect("flushes");
+        world.disk.fail(at, Fault::Io);
+        if log.erase(Seq(1)).is_ok() {
+            break;
+        }
+        world.disk.heal();
+        if log.erase(Seq(2)).is_err() {
+            continue;
+        }
+        failed += 1;
+        drop(log);
+        drop(world.open().expect("opens"));
+        let verifier = Verifier::new().keys(world.keys.iter().cloned().collect());
+        let report = verifier.verify_files(&world.disk).expect("reads");
+        _ = report.ensure_intact().expect("intact");
+    }
+    assert!(failed > 5, "{failed}");
 }
