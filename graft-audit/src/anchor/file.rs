@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Anchor, AnchorError, Anchored};
 use crate::LogId;
+use crate::disk::{private, sync_names};
 use crate::note::text;
 use crate::tree::{TreeHash, TreeHead};
 
@@ -71,11 +72,12 @@ impl FileAnchor {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = private().create_new(true).open(&new)?;
+        let mut file = private().write(true).create_new(true).open(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;
-        sync_folder(&self.path)
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        sync_names(folder.unwrap_or(Path::new(".")))
     }
 }
 
@@ -91,7 +93,7 @@ impl Anchor for FileAnchor {
     fn advance(&self, from: Option<&Anchored>, to: &Anchored) -> Result<(), AnchorError> {
         to.ensure_step(from)?;
         // Held until this returns, and gone with the process. The anchor itself cannot be locked: it is replaced.
-        let lock = private().create(true).truncate(false).open(self.beside(".lock"))?;
+        let lock = private().write(true).create(true).truncate(false).open(self.beside(".lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(AnchorError::Locked),
@@ -145,22 +147,4 @@ fn hex(text: &str) -> Option<LogId> {
         *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
     }
     Some(LogId(id))
-}
-
-/// New files are for their owner alone.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes the new name as durable as the bytes. Windows has no such call and needs none.
-fn sync_folder(file: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }

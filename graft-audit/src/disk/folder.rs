@@ -156,7 +156,7 @@ impl DiskFile for FolderFile {
 }
 
 /// New files are for their owner alone.
-fn private() -> OpenOptions {
+pub(crate) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -173,8 +173,8 @@ fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Windows has no such call and needs none.
-fn sync_names(folder: &Path) -> io::Result<()> {
+/// Makes the names in a folder as durable as the bytes. Windows has no such call and needs none.
+pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ mod folder;
 #[cfg(test)]
 mod simulated;
 
-pub(crate) use folder::FolderDisk;
+pub(crate) use folder::{FolderDisk, private, sync_names};
 #[cfg(test)]
 pub(crate) use simulated::{Fault, Random, SimulatedDisk};
 
